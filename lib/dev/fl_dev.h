@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Contexts and devices: device URIs, PCI config space and capabilities, BARs, interrupts,
+ * events, and the table of drivers.
+ *
+ * URIs        vfio-user:/run/x.sock      any vfio-user server
+ *             vfio-user:fd=N             a connected socket
+ *             pci:0000:01:00.0           kernel VFIO
+ *             model:NAME,key=value,...   a model of our own (fl_model_enable() adds the scheme)
+ */
+#ifndef FL_DEV_H
+#define FL_DEV_H
+
+#include <fl_dma.h>
+#include <fl_io.h>
+#include <fl_log.h>
+#include <fl_vfio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct fl_ctx;
+struct fl_dev;
+
+/* ---- context -------------------------------------------------------------------------- */
+
+struct fl_ctx_opts {
+	/** copied; NULL = process default */
+	const struct fl_log *log;
+};
+
+/**
+ * One user of the library: a log sink, a DMA space, open devices. Many may live in a process.
+ * opts may be NULL. Creates no thread, installs no signal handler, reads no argv.
+ */
+FL_API FL_MUST int fl_ctx_create(const struct fl_ctx_opts *opts, struct fl_ctx **out);
+/** -EBUSY while devices are open or areas mapped. */
+FL_API FL_MUST int fl_ctx_destroy(struct fl_ctx *ctx);
+
+FL_API const struct fl_log *fl_ctx_log(const struct fl_ctx *ctx);
+FL_API struct fl_dma_space *fl_ctx_space(struct fl_ctx *ctx);
+
+/**
+ * An epoll fd that is readable when a device of the context has an event or a handled interrupt;
+ * then call fl_ctx_dispatch(), which runs the handlers in the calling thread. It never waits
+ * longer than timeout_ms (-1 = for ever) and returns the number of events handled.
+ */
+FL_API int fl_ctx_fd(const struct fl_ctx *ctx);
+FL_API int fl_ctx_dispatch(struct fl_ctx *ctx, int timeout_ms);
+
+/**
+ * Adds a URI scheme. open() gets what stands behind "scheme:", adds its domain to the space and
+ * returns a transport. done() is called when the context is destroyed, may be NULL.
+ * -EEXIST when the scheme is known.
+ */
+struct fl_scheme {
+	const char *name;
+	int (*open)(struct fl_ctx *ctx, const char *rest, void *arg, struct fl_vfio_dev **out);
+	void (*done)(void *arg);
+	void *arg;
+};
+FL_API FL_MUST int fl_ctx_add_scheme(struct fl_ctx *ctx, const struct fl_scheme *s);
+
+/* ---- devices -------------------------------------------------------------------------- */
+
+struct fl_pci_id {
+	uint16_t vendor, device, subvendor, subdevice;
+	uint8_t revision;
+	uint32_t class_code; /* 24 bits */
+};
+
+/**
+ * Opens a device by URI: memory space and bus master are off until fl_dev_enable().
+ * Errors: -EINVAL (URI), -EOPNOTSUPP (scheme unknown or not built), what the transport said.
+ */
+FL_API FL_MUST int fl_dev_open(struct fl_ctx *ctx, const char *uri, struct fl_dev **out);
+/** Stops bus mastering, takes interrupts down, unmaps the BARs, leaves the space. */
+FL_API void fl_dev_close(struct fl_dev *dev);
+
+FL_API const char *fl_dev_uri(const struct fl_dev *dev);
+/** "vfio-user", "container", "iommufd": the transport behind it. */
+FL_API const char *fl_dev_transport(const struct fl_dev *dev);
+FL_API struct fl_ctx *fl_dev_ctx(const struct fl_dev *dev);
+FL_API const struct fl_pci_id *fl_dev_id(const struct fl_dev *dev);
+/** NUMA node, -1 = unknown. */
+FL_API int fl_dev_node(const struct fl_dev *dev);
+
+/** Memory space and bus master on or off. */
+FL_API FL_MUST int fl_dev_enable(struct fl_dev *dev, bool on);
+/** Function reset through the transport; -EOPNOTSUPP where the device has none. */
+FL_API FL_MUST int fl_dev_reset(struct fl_dev *dev);
+
+/** True once the device or its server is gone (hang-up, removal). Data plane. */
+FL_API bool fl_dev_removed(const struct fl_dev *dev);
+/**
+ * The device came back: connects again, replays DMA mappings, maps the BARs anew (pointers and
+ * doorbells from before are void), sets interrupts up again. The driver then initialises it.
+ */
+FL_API FL_MUST int fl_dev_reattach(struct fl_dev *dev);
+
+/* Config space; size 1, 2 or 4. Reads answer all ones when the device is gone. */
+FL_API uint32_t fl_dev_cfg_read(struct fl_dev *dev, unsigned off, unsigned size);
+FL_API int fl_dev_cfg_write(struct fl_dev *dev, unsigned off, unsigned size, uint32_t v);
+/** Offset of a PCI (or extended) capability, 0 = absent. Walked with bounds: loops end. */
+FL_API unsigned fl_dev_find_cap(struct fl_dev *dev, uint8_t id);
+FL_API unsigned fl_dev_find_ext_cap(struct fl_dev *dev, uint16_t id);
+
+/* ---- BARs ----------------------------------------------------------------------------- */
+
+/** Bytes of a BAR, 0 = the device has none there. */
+FL_API uint64_t fl_bar_size(const struct fl_dev *dev, unsigned bar);
+/**
+ * Register access: through the mapping where the BAR can be mapped there, else through the
+ * transport. Out of the BAR, or device gone: reads give all ones, writes do nothing.
+ * In order against each other; a write is also ordered after earlier stores to memory.
+ */
+FL_API uint32_t fl_bar_read32(struct fl_dev *dev, unsigned bar, uint64_t off);
+FL_API void fl_bar_write32(struct fl_dev *dev, unsigned bar, uint64_t off, uint32_t v);
+/** Mapped address of [off, off+len) or NULL where it has to be trapped. */
+FL_API void *fl_bar_ptr(struct fl_dev *dev, unsigned bar, uint64_t off, uint64_t len);
+
+/** A queue tail: a plain store where it can be mapped, else a message. */
+struct fl_doorbell {
+	volatile uint32_t *ptr;
+	struct fl_dev *dev;
+	uint32_t off;
+	uint8_t bar;
+};
+FL_API void fl_doorbell_init(struct fl_doorbell *db, struct fl_dev *dev, unsigned bar, uint32_t off);
+
+/** Rings it: everything stored before is seen by the device first. Data plane. */
+static inline void fl_doorbell_ring(const struct fl_doorbell *db, uint32_t v)
+{
+	if (fl_likely(db->ptr != NULL))
+		fl_mmio_write32(db->ptr, v);
+	else
+		fl_bar_write32(db->dev, db->bar, db->off, v);
+}
+
+/* ---- interrupts and events ------------------------------------------------------------ */
+
+enum fl_irq_kind { FL_IRQ_NONE, FL_IRQ_INTX, FL_IRQ_MSI, FL_IRQ_MSIX };
+
+/**
+ * Sets up `n` vectors of a kind, with an eventfd each (at most what the device has, else
+ * -ENOSPC). Replaces an earlier set-up. FL_IRQ_NONE takes all down.
+ */
+FL_API FL_MUST int fl_dev_irq_setup(struct fl_dev *dev, enum fl_irq_kind kind, unsigned n);
+FL_API enum fl_irq_kind fl_dev_irq_kind(const struct fl_dev *dev);
+/** Vectors the device has of a kind. */
+FL_API unsigned fl_dev_irq_count(struct fl_dev *dev, enum fl_irq_kind kind);
+/** The eventfd of a vector (owned by the device), -1 = none: poll it, then fl_dev_irq_ack(). */
+FL_API int fl_dev_irq_fd(const struct fl_dev *dev, unsigned vec);
+/** Drains the eventfd; for INTx also unmasks the line, so silence the device first. */
+FL_API void fl_dev_irq_ack(struct fl_dev *dev, unsigned vec);
+/** fl_ctx_dispatch() then calls fn (after draining, before an INTx unmask). fn NULL = stop. */
+FL_API FL_MUST int fl_dev_irq_handler(struct fl_dev *dev, unsigned vec,
+				      void (*fn)(struct fl_dev *dev, unsigned vec, void *arg),
+				      void *arg);
+
+enum fl_dev_event {
+	FL_DEV_REMOVED, /* the device or its server is gone */
+	FL_DEV_REQUEST, /* the kernel wants it back: release soon */
+	FL_DEV_ERROR,	/* an uncorrectable error was reported (AER) */
+};
+/** One handler a device, run by fl_ctx_dispatch(). The driver's port layer takes it. */
+FL_API void fl_dev_on_event(struct fl_dev *dev,
+			    void (*fn)(struct fl_dev *dev, enum fl_dev_event ev, void *arg),
+			    void *arg);
+
+/* ---- drivers -------------------------------------------------------------------------- */
+
+enum fl_driver_class { FL_CLASS_NET, FL_CLASS_CRYPTO };
+
+struct fl_driver_id {
+	uint16_t vendor, device;
+	/** what the driver wants to know about this variant */
+	const void *data;
+};
+
+struct fl_driver {
+	const char *name; /* "net_e1000" */
+	enum fl_driver_class cls;
+	const struct fl_driver_id *ids; /* ends with vendor 0 */
+	/** binds to an open device; *priv is the class's object (struct fl_port for net) */
+	int (*probe)(struct fl_dev *dev, const struct fl_driver_id *id, void **priv);
+	/** undoes probe; the device is closed by the caller */
+	void (*remove)(void *priv);
+};
+
+/** Adds an out-of-tree driver; it is asked before the built ones. Not thread-safe. -EEXIST. */
+FL_API FL_MUST int fl_driver_register(const struct fl_driver *drv);
+/** i-th driver, registered first, then built; NULL past the end. */
+FL_API const struct fl_driver *fl_driver_at(unsigned i);
+/** The driver of a class for an id, or NULL. */
+FL_API const struct fl_driver *fl_driver_match(enum fl_driver_class cls, const struct fl_pci_id *id,
+					       const struct fl_driver_id **match);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

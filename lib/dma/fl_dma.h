@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * DMA: I/O address spaces, the areas mapped in them, and how an area meets a device.
+ *
+ * A space owns IOVAs. Its domains are translation contexts (a VFIO container, an iommufd IOAS, a
+ * vfio-user link) with valid IOVA ranges, page sizes and an entry limit of their own; every area
+ * stands at the same IOVA in all of them. A domain that joins late gets every area replayed, all
+ * or nothing. IOVA = VA where that fits every domain, else the lowest fitting place aligned to
+ * the largest page size in use.
+ *
+ * Control-plane calls take the space's lock: any thread, at any time. fl_dma_post() and the
+ * look-ups on an area are data plane: no lock.
+ */
+#ifndef FL_DMA_H
+#define FL_DMA_H
+
+#include <fl_log.h>
+#include <fl_mem.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct fl_dma_space;
+struct fl_dma_domain;
+
+#define FL_DMA_READ  1u /* the device may read */
+#define FL_DMA_WRITE 2u /* the device may write */
+#define FL_DMA_RW    3u
+
+enum fl_residency {
+	/** mapped for every domain from the start, until unmapped */
+	FL_PINNED,
+	/** mapped when first touched or posted; fl_dma_map() answers -EOPNOTSUPP until that exists */
+	FL_LAZY,
+};
+
+/** [first, last], both inclusive, so that the whole 64-bit space can be said. */
+struct fl_iova_range {
+	uint64_t first, last;
+};
+
+/** Joined with neighbours of like kind into one kernel entry; see fl_dma_map(). */
+#define FL_DMA_JOIN 1u
+
+struct fl_dma_opts {
+	enum fl_residency residency;
+	unsigned prot;	/* FL_DMA_READ | FL_DMA_WRITE; 0 = both */
+	unsigned flags; /* FL_DMA_JOIN */
+	/** place it here; FL_IOVA_BAD_V = let the space choose */
+	fl_iova_t iova;
+};
+
+/**
+ * An area: memory that stands in a space. The fields are fixed while it is mapped and may be
+ * read without a lock; they are public for the data plane's sake, not to be written.
+ */
+struct fl_dma_area {
+	uint8_t *va;
+	uint64_t len;
+	fl_iova_t iova;
+	enum fl_residency residency;
+	unsigned prot;
+	struct fl_dma_space *space;
+	struct fl_mem *mem;
+};
+
+FL_API FL_MUST int fl_dma_space_create(const struct fl_log *log, struct fl_dma_space **out);
+/** All areas must be unmapped and all domains removed: else -EBUSY and nothing happens. */
+FL_API FL_MUST int fl_dma_space_destroy(struct fl_dma_space *s);
+
+/**
+ * Maps memory into the space and every domain of it, all or nothing.
+ * opts NULL = pinned, read and write, IOVA chosen.
+ * FL_DMA_JOIN: the caller promises that no device uses this area or one that it touches (in VA
+ * and IOVA) while it is mapped or unmapped; then neighbours with the flag, of one prot and
+ * residency and one backing, take a single entry of the kernel's limit. A join or a split
+ * remaps the run.
+ * Errors: -EEXIST (overlaps an area: no map error is ever taken for success), -EINVAL (alignment, or an
+ * IOVA that no domain allows; the message lists the valid windows), -ENOSPC (no window is large
+ * enough), -ENOMEM (RLIMIT_MEMLOCK or entry limit; the message has needed, limit and remedy),
+ * -EOPNOTSUPP (lazy), or what the domain said.
+ */
+FL_API FL_MUST int fl_dma_map(struct fl_dma_space *s, struct fl_mem *mem,
+			      const struct fl_dma_opts *opts, struct fl_dma_area **out);
+
+/**
+ * Takes an area out of every domain and frees it; the memory stays the caller's. No device may
+ * use it any more. A domain that unmaps more or less than asked is an error (-EIO), counted, and
+ * the area is gone all the same.
+ */
+FL_API FL_MUST int fl_dma_unmap(struct fl_dma_area *a);
+
+/** IOVA of a byte of an area; the caller knows that it lies inside. Data plane. */
+static inline fl_iova_t fl_dma_iova(const struct fl_dma_area *a, const void *p)
+{
+	return fl_iova_add(a->iova, (uint64_t)((const uint8_t *)p - a->va));
+}
+
+/** The area that holds [va, va+len), or NULL. Control plane. */
+FL_API struct fl_dma_area *fl_dma_find(struct fl_dma_space *s, const void *va, uint64_t len);
+
+FL_API int fl_dma_post_slow(const struct fl_dma_area *a, fl_iova_t iova, uint32_t len);
+
+/**
+ * Says that a buffer is about to be handed to a device that cannot fault. Nothing to do on a
+ * pinned area. Data plane. 0, or -EAGAIN when the buffer cannot be made resident now.
+ */
+static inline int fl_dma_post(const struct fl_dma_area *a, fl_iova_t iova, uint32_t len)
+{
+	if (fl_likely(a->residency == FL_PINNED))
+		return 0;
+	return fl_dma_post_slow(a, iova, len);
+}
+
+/* ---- domains: for transports ---------------------------------------------------------- */
+
+/** What one map call brings; `fd` is -1 where no file stands behind the memory. */
+struct fl_dma_mapping {
+	fl_iova_t iova;
+	uint64_t len;
+	void *va;
+	int fd;
+	uint64_t fd_offset;
+	unsigned prot;
+};
+
+struct fl_dma_limits {
+	/** valid windows, sorted, not touching; never NULL with n = 0 */
+	const struct fl_iova_range *ranges;
+	unsigned nranges;
+	/** bit n set: pages of 2^n bytes; the lowest is the map granularity */
+	uint64_t page_sizes;
+	/** mappings that may exist, and may still be made (0 entries_max = no limit) */
+	uint64_t entries_max, entries_avail;
+	/** mapping pins pages and is charged against RLIMIT_MEMLOCK */
+	bool pins;
+	/** device and IOMMU can take recoverable faults */
+	bool faults;
+};
+
+struct fl_dma_domain_ops {
+	const char *name; /* "container", "iommufd", "vfio-user" */
+	int (*limits)(void *arg, struct fl_dma_limits *out);
+	/** -EEXIST and every other error is returned, never swallowed */
+	int (*map)(void *arg, const struct fl_dma_mapping *m);
+	/** sets *unmapped to the bytes really unmapped */
+	int (*unmap)(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped);
+};
+
+/** Adds a domain and replays every area onto it, all or nothing. `arg` goes to the ops. */
+FL_API FL_MUST int fl_dma_domain_add(struct fl_dma_space *s, const struct fl_dma_domain_ops *ops,
+				     void *arg, struct fl_dma_domain **out);
+/**
+ * Unmaps all from the domain and forgets it. dead = true: the other side is gone, make no calls.
+ */
+FL_API void fl_dma_domain_remove(struct fl_dma_domain *d, bool dead);
+/** After the other side of a domain came back empty: replays every area, all or nothing. */
+FL_API FL_MUST int fl_dma_domain_replay(struct fl_dma_domain *d);
+
+/* ---- asking --------------------------------------------------------------------------- */
+
+struct fl_dma_stats {
+	uint64_t areas, domains;
+	/** bytes in areas; bytes mapped in at least one domain; bytes that mapping has pinned
+	 *  (domains that pin, each area once), which is what RLIMIT_MEMLOCK is charged */
+	uint64_t owned_bytes, mapped_bytes, pinned_bytes;
+	uint64_t maps, unmaps, map_errors, unmap_errors, replays;
+	/** entries in use, most in any domain */
+	uint64_t entries;
+	uint64_t posts_missed;
+};
+FL_API void fl_dma_stats(struct fl_dma_space *s, struct fl_dma_stats *out);
+
+/** Calls fn for each area in IOVA order, under the space's lock, until it returns non-zero. */
+FL_API int fl_dma_for_each(struct fl_dma_space *s,
+			   int (*fn)(const struct fl_dma_area *a, void *arg), void *arg);
+
+/** The windows that every domain of the space allows; returns the count, fills at most max. */
+FL_API unsigned fl_dma_windows(struct fl_dma_space *s, struct fl_iova_range *out, unsigned max);
+
+/** One thing that a configuration will want to map. */
+struct fl_dma_want {
+	uint64_t len;
+	uint64_t page_size; /* 0 = small pages */
+	enum fl_residency residency;
+	unsigned count; /* that many separate areas of this kind */
+};
+
+struct fl_dma_plan {
+	/** what the wanted areas add, over what the space holds already */
+	uint64_t lock_bytes, map_bytes, entries, fds;
+	/** today's limits and use */
+	uint64_t memlock_limit, memlock_used, entries_avail, nofile_limit, nofile_used;
+	uint64_t huge_pages_needed, huge_pages_free;
+	/** 0 where all fits, else the first short limit: -ENOMEM (memlock, hugepages), -ENOSPC
+	 *  (entries, IOVA), -EMFILE (files) */
+	int verdict;
+	/** one line: what is short, by how much, and the remedy; empty where all fits */
+	char text[256];
+};
+
+/** Says, before anything is done, what a configuration will lock, map and open. */
+FL_API FL_MUST int fl_dma_plan(struct fl_dma_space *s, const struct fl_dma_want *want, unsigned n,
+			       struct fl_dma_plan *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
