@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Thin: every target is a few commands that you could type yourself. Meson does the work.
+#   make demo    install what is missing, build, run the main job on modelled hardware
+#   make test    the same for the tests (unit, driver, app, lint, sanitizers, fuzz smoke, aarch64)
+#   make bench   measure beside DPDK; writes build/bench.json
+#   make lint    formatting and the tree's own rules
+#   make install PREFIX=/usr/local
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+
+.PHONY: all setup build demo test bench lint install clean
+
+all: build
+
+build:
+	@config/setup.sh build
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) --prefix=$(PREFIX) -Dtests=auto -Dbench=auto
+	@ninja -C $(BUILD)
+
+demo: build
+	@apps/demo.sh $(BUILD)
+
+test:
+	@config/setup.sh build test cross
+	@tests/run.py
+
+bench:
+	@config/setup.sh build bench
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) --prefix=$(PREFIX) -Dtests=auto
+	@ninja -C $(BUILD)
+	@python3 tests/bench/run.py --build $(BUILD)
+
+lint:
+	@config/setup.sh build test
+	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror
+	@for rule in layers spdx tokens; do tests/lint/check.py $$rule || exit 1; done
+
+install: build
+	@meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) build-*
