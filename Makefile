@@ -19,7 +19,7 @@ build:
 	@ninja -C $(BUILD)
 
 demo: build
-	@apps/demo.sh $(BUILD)
+	@apps/demo/demo.py $(BUILD)
 
 test:
 	@config/setup.sh build test cross
