@@ -61,7 +61,9 @@ FL_API FL_MUST int fl_mem_alloc(uint64_t len, const struct fl_mem_opts *opts, st
 /**
  * Describes memory that the application owns; va and len page-aligned. It must outlive the
  * fl_mem. `fd`/`fd_offset` name the file that it maps MAP_SHARED, or fd = -1 (duplicated; the
- * caller keeps its own). page_size is read from the kernel.
+ * caller keeps its own). page_size is read from the kernel; a range that begins or ends inside a
+ * hugepage counts as small pages.
+ * Errors: -EINVAL (alignment; not that file), -EFAULT (part of it is not mapped).
  */
 FL_API FL_MUST int fl_mem_wrap(void *va, uint64_t len, int fd, uint64_t fd_offset,
 			       const struct fl_log *log, struct fl_mem **out);
@@ -79,8 +81,16 @@ struct fl_mem_usage {
 	uint64_t rss;
 	/** VmLck and VmPin, and RLIMIT_MEMLOCK (UINT64_MAX = unlimited) */
 	uint64_t vm_lck, vm_pin, memlock_limit;
+	/** CAP_IPC_LOCK is held: VFIO type1 does not look at the limit then */
+	bool memlock_exempt;
 };
 FL_API FL_MUST int fl_mem_usage(struct fl_mem_usage *u);
+
+/**
+ * Hugepages of one size: how many the kernel holds, and how many of them are neither used nor
+ * promised to somebody. -EOPNOTSUPP: the kernel has no such size.
+ */
+FL_API FL_MUST int fl_mem_hugepages(uint64_t page_size, uint64_t *total, uint64_t *avail);
 
 /** Number of NUMA nodes (at least 1), and the node of the calling thread. */
 FL_API int fl_numa_nodes(void);
