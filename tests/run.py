@@ -19,7 +19,7 @@ CLANG = {'CC': 'clang', 'CXX': 'clang++'}
 
 # name, environment, meson options, suites (empty = all but bench)
 LANES = [
-    ('gcc', {}, [], ['unit', 'driver', 'app', 'lint', 'bench']),
+    ('gcc', {}, [], ['unit', 'driver', 'app', 'lint', 'peer', 'bench']),
     ('clang', CLANG, ['-Dbench=disabled'], ['unit']),
     ('asan', CLANG, ['-Db_sanitize=address,undefined', '-Db_lundef=false', '-Dbench=disabled',
                      '--buildtype=debugoptimized', '-Dfuzz=true'], ['unit', 'driver', 'app', 'fuzz']),
