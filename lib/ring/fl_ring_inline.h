@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The data plane of fl_ring.h; include that. Names that end in an underscore are not for callers.
+ * The data plane of fl_ring.h. Names that end in an underscore are not for callers.
  *
  * Indexes are 64 bits wide and never wrap, so that neither a stale copy nor a compare-and-swap
  * can be fooled by a ring that went round meanwhile. Each side publishes `tail` with release
@@ -8,12 +8,10 @@
  * orders the slots. A side with many threads claims [head, head + n) by compare-and-swap first,
  * and publishes in the order of the claims.
  */
-#ifndef FL_RING_INLINE_H
-#define FL_RING_INLINE_H
-
 #ifndef FL_RING_H
-#error "include fl_ring.h"
-#endif
+#include <fl_ring.h> /* which comes back here */
+#elif !defined(FL_RING_INLINE_H)
+#define FL_RING_INLINE_H
 
 /* two lines a side: cores fetch lines in pairs */
 struct fl_ring_side {
