@@ -47,7 +47,7 @@ struct fl_dma_opts {
 	enum fl_residency residency;
 	unsigned prot;	/* FL_DMA_READ | FL_DMA_WRITE; 0 = both */
 	unsigned flags; /* FL_DMA_JOIN */
-	/** place it here; FL_IOVA_BAD_V = let the space choose */
+	/** place it here; 0 or FL_IOVA_BAD_V = let the space choose (0 is never given out) */
 	fl_iova_t iova;
 };
 
@@ -76,10 +76,11 @@ FL_API FL_MUST int fl_dma_space_destroy(struct fl_dma_space *s);
  * and IOVA) while it is mapped or unmapped; then neighbours with the flag, of one prot and
  * residency and one backing, take a single entry of the kernel's limit. A join or a split
  * remaps the run.
- * Errors: -EEXIST (overlaps an area: no map error is ever taken for success), -EINVAL (alignment, or an
- * IOVA that no domain allows; the message lists the valid windows), -ENOSPC (no window is large
- * enough), -ENOMEM (RLIMIT_MEMLOCK or entry limit; the message has needed, limit and remedy),
- * -EOPNOTSUPP (lazy), or what the domain said.
+ * Errors: -EEXIST (overlaps an area in VA or IOVA: no map error is ever taken for success),
+ * -EINVAL (alignment, or an IOVA that no domain allows; the message lists the valid windows),
+ * -ENOSPC (no window is large enough, or the entry limit), -ENOMEM (RLIMIT_MEMLOCK; like the
+ * entry limit, the message has needed, limit and remedy), -EOPNOTSUPP (lazy), or what the domain
+ * said.
  */
 FL_API FL_MUST int fl_dma_map(struct fl_dma_space *s, struct fl_mem *mem,
 			      const struct fl_dma_opts *opts, struct fl_dma_area **out);
@@ -87,7 +88,8 @@ FL_API FL_MUST int fl_dma_map(struct fl_dma_space *s, struct fl_mem *mem,
 /**
  * Takes an area out of every domain and frees it; the memory stays the caller's. No device may
  * use it any more. A domain that unmaps more or less than asked is an error (-EIO), counted, and
- * the area is gone all the same.
+ * the area is gone all the same, as after every error but one: -EAGAIN says that the rest of a
+ * joined run could not be mapped again, all was put back and the area still stands.
  */
 FL_API FL_MUST int fl_dma_unmap(struct fl_dma_area *a);
 
@@ -139,6 +141,11 @@ struct fl_dma_limits {
 	bool faults;
 };
 
+/**
+ * Called under the space's lock: they must not call back into the space. -ENODEV = the other
+ * side is gone: the domain gets no more calls, and changes go on without it, until
+ * fl_dma_domain_replay().
+ */
 struct fl_dma_domain_ops {
 	const char *name; /* "container", "iommufd", "vfio-user" */
 	int (*limits)(void *arg, struct fl_dma_limits *out);
@@ -148,14 +155,22 @@ struct fl_dma_domain_ops {
 	int (*unmap)(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped);
 };
 
-/** Adds a domain and replays every area onto it, all or nothing. `arg` goes to the ops. */
+/**
+ * Adds a domain and replays every area onto it, all or nothing. `arg` goes to the ops.
+ * Errors: -EINVAL (an area stands where this domain does not allow; the message names it),
+ * -ENOSPC (no IOVA suits all domains; entry limit), -ENOMEM (RLIMIT_MEMLOCK), -EPROTO (limits
+ * that make no sense), or what the domain said.
+ */
 FL_API FL_MUST int fl_dma_domain_add(struct fl_dma_space *s, const struct fl_dma_domain_ops *ops,
 				     void *arg, struct fl_dma_domain **out);
 /**
  * Unmaps all from the domain and forgets it. dead = true: the other side is gone, make no calls.
  */
 FL_API void fl_dma_domain_remove(struct fl_dma_domain *d, bool dead);
-/** After the other side of a domain came back empty: replays every area, all or nothing. */
+/**
+ * After the other side of a domain came back empty: replays every area, all or nothing. On an
+ * error, those of fl_dma_domain_add(), the domain counts as gone still.
+ */
 FL_API FL_MUST int fl_dma_domain_replay(struct fl_dma_domain *d);
 
 /* ---- asking --------------------------------------------------------------------------- */
@@ -194,13 +209,17 @@ struct fl_dma_plan {
 	uint64_t memlock_limit, memlock_used, entries_avail, nofile_limit, nofile_used;
 	uint64_t huge_pages_needed, huge_pages_free;
 	/** 0 where all fits, else the first short limit: -ENOMEM (memlock, hugepages), -ENOSPC
-	 *  (entries, IOVA), -EMFILE (files) */
+	 *  (entries, IOVA), -EMFILE (files); -EOPNOTSUPP for a lazy want */
 	int verdict;
 	/** one line: what is short, by how much, and the remedy; empty where all fits */
 	char text[256];
 };
 
-/** Says, before anything is done, what a configuration will lock, map and open. */
+/**
+ * Says, before anything is done, what a configuration will lock, map and open. Ask when the
+ * devices are open: a space without a domain is judged as if it had one that pins.
+ * -EINVAL: a want of no bytes, or more than 2^64 of them.
+ */
 FL_API FL_MUST int fl_dma_plan(struct fl_dma_space *s, const struct fl_dma_want *want, unsigned n,
 			       struct fl_dma_plan *out);
 

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FL_DMA_INTERNAL_H
+#define FL_DMA_INTERNAL_H
+
+#include <fl_dma.h>
+
+#include <pthread.h>
+#include <sys/types.h>
+
+/* ---- iova.c: arithmetic on ranges, no lock and no area ------------------------------------ */
+
+struct fl_span {
+	uint64_t first, last;
+	struct fl_area *area;
+};
+
+/** Spans that do not overlap, sorted. */
+struct fl_span_set {
+	struct fl_span *v;
+	size_t n, cap;
+};
+
+/** Index of the first span that ends at or behind `addr`; n where there is none. */
+size_t fl_span_at(const struct fl_span_set *s, uint64_t addr);
+/** 0; -EEXIST where it overlaps another (then *index is that one), -ENOMEM. */
+int fl_span_add(struct fl_span_set *s, struct fl_span span, size_t *index);
+void fl_span_del(struct fl_span_set *s, size_t index);
+
+struct fl_windows {
+	struct fl_iova_range *v;
+	unsigned n;
+};
+
+/** Whether [first, first + len) lies in one window; len > 0. */
+bool fl_windows_hold(const struct fl_windows *w, uint64_t first, uint64_t len);
+/** What both hold, in a new array that the caller frees; -ENOMEM. */
+int fl_windows_meet(const struct fl_windows *a, const struct fl_windows *b, struct fl_windows *out);
+/** Writes "[0x0-0xfff] [..]" and how many more; for messages. */
+void fl_windows_text(const struct fl_windows *w, char *buf, size_t size);
+
+/** Whether the range is in a window and overlaps no span. */
+bool fl_iova_free(const struct fl_windows *w, const struct fl_span_set *used, uint64_t first,
+		  uint64_t len);
+/** The lowest aligned free place but 0; -ENOSPC. `align` is a power of two, len > 0. */
+int fl_iova_lowest(const struct fl_windows *w, const struct fl_span_set *used, uint64_t len,
+		   uint64_t align, uint64_t *first);
+
+/* ---- the space ---------------------------------------------------------------------------- */
+
+/** An area as the space sees it. */
+struct fl_area {
+	struct fl_dma_area pub; /* first: the public pointer is this one */
+	unsigned flags;
+	uint64_t page_size;
+	/* the file behind it, dev and inode tell whether two are one */
+	int fd;
+	uint64_t fd_offset;
+	dev_t dev;
+	ino_t inode;
+};
+
+struct fl_dma_space {
+	pthread_mutex_t lock;
+	const struct fl_log *log;
+	struct fl_dma_domain *domains;
+	/* the same areas twice: sorted by IOVA and by VA */
+	struct fl_span_set by_iova, by_va;
+	/* what every domain allows, and the least size that all of them can map */
+	struct fl_windows windows;
+	uint64_t granule;
+	uint64_t owned_bytes;
+	uint64_t maps, unmaps, map_errors, unmap_errors, replays;
+	uint64_t posts_missed; /* atomic: counted without the lock */
+};
+
+struct fl_dma_domain {
+	struct fl_dma_domain *next;
+	struct fl_dma_space *space;
+	const struct fl_dma_domain_ops *ops;
+	void *arg;
+	struct fl_windows windows; /* copied from its limits */
+	uint64_t granule;
+	uint64_t entries_max, entries_avail;
+	bool pins;
+	/* the other side said -ENODEV: no calls until it is replayed */
+	bool gone;
+};
+
+/**
+ * A run: neighbours by_iova[first..last] that share one entry. Runs are not stored; whether two
+ * neighbours share an entry follows from the areas alone, so it cannot get out of step.
+ */
+struct fl_run {
+	size_t first, last;
+};
+
+struct fl_run fl_run_of(const struct fl_dma_space *s, size_t index);
+size_t fl_run_count(const struct fl_dma_space *s);
+struct fl_dma_mapping fl_run_mapping(const struct fl_dma_space *s, struct fl_run r);
+
+/* ---- domain.c ----------------------------------------------------------------------------- */
+
+/** Mappings to be taken out, then mappings to be made: a map, join, split or unmap. */
+struct fl_change {
+	struct fl_dma_mapping from[2], to[2];
+	unsigned nfrom, nto;
+	/** the bytes of `from` that are not in `to` go for good: a wrong size is noted, not undone
+	 */
+	bool unmaps;
+};
+
+/** Reads every domain's limits again and what follows from them. */
+int fl_domains_refresh(struct fl_dma_space *s);
+/**
+ * Whether each domain can take so many more entries and bytes: -ENOSPC or -ENOMEM with a
+ * message. Does not refuse what only might fail.
+ */
+int fl_domains_admit(struct fl_dma_space *s, int64_t entries, uint64_t bytes);
+/**
+ * Does the change in every domain or in none.
+ * @noted  first error that was passed over (see `unmaps`), else 0
+ */
+int fl_domains_change(struct fl_dma_space *s, const struct fl_change *c, int *noted);
+/** Takes a whole run out of every domain, whatever they say; the first error. */
+int fl_domains_unmap(struct fl_dma_space *s, const struct fl_dma_mapping *m);
+
+/* ---- plan.c ------------------------------------------------------------------------------- */
+
+/** "needs 5 MiB locked, ..." with the remedy; for plans and for messages. */
+void fl_lock_text(char *buf, size_t size, uint64_t need, uint64_t used, uint64_t limit);
+
+#endif

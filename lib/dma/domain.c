@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Domains: what each allows, changes to all of them at once, joining late, leaving.
+ * Everything here runs under the space's lock.
+ */
+#include "dma_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WINDOWS_MAX 4096
+
+/* ---- one call to one domain --------------------------------------------------------------- */
+
+static int note_gone(struct fl_dma_domain *d, int rc)
+{
+	if (rc == -ENODEV && !d->gone) {
+		d->gone = true;
+		fl_warn(d->space->log, "dma",
+			"%s: the other side is gone; no calls until it is replayed", d->ops->name);
+	}
+	return rc;
+}
+
+static int map_one(struct fl_dma_domain *d, const struct fl_dma_mapping *m)
+{
+	struct fl_dma_space *s = d->space;
+	char why[256] = "";
+	struct fl_mem_usage u;
+	int rc;
+
+	if (d->gone)
+		return 0;
+	rc = d->ops->map(d->arg, m);
+	if (rc >= 0) {
+		s->maps++;
+		return 0;
+	}
+	s->map_errors++;
+	if (rc == -ENOMEM && d->pins && !fl_mem_usage(&u))
+		fl_lock_text(why, sizeof(why), m->len, u.vm_lck + u.vm_pin, u.memlock_limit);
+	fl_err(s->log, "dma", "%s: map of IOVA 0x%" PRIx64 " + 0x%" PRIx64 " at %p: %s%s%s",
+	       d->ops->name, m->iova.v, m->len, m->va, strerror(-rc), *why ? "; " : "", why);
+	return note_gone(d, rc);
+}
+
+/* *changed: the domain is no longer as it was. */
+static int unmap_one(struct fl_dma_domain *d, const struct fl_dma_mapping *m, bool *changed)
+{
+	struct fl_dma_space *s = d->space;
+	uint64_t done = 0;
+	int rc;
+
+	*changed = false;
+	if (d->gone)
+		return 0;
+	rc = d->ops->unmap(d->arg, m->iova, m->len, &done);
+	*changed = done != 0;
+	if (rc >= 0 && done == m->len) {
+		s->unmaps++;
+		return 0;
+	}
+	s->unmap_errors++;
+	if (rc < 0) {
+		fl_err(s->log, "dma", "%s: unmap of IOVA 0x%" PRIx64 " + 0x%" PRIx64 ": %s",
+		       d->ops->name, m->iova.v, m->len, strerror(-rc));
+		return note_gone(d, rc);
+	}
+	fl_err(s->log, "dma",
+	       "%s: unmap of IOVA 0x%" PRIx64 " + 0x%" PRIx64 " took out 0x%" PRIx64 " bytes",
+	       d->ops->name, m->iova.v, m->len, done);
+	return -EIO;
+}
+
+/* ---- a change, in one domain and in all --------------------------------------------------- */
+
+/* Puts `from` back after a change that failed. Where that fails too, all that is left is to say so.
+ */
+static void restore(struct fl_dma_domain *d, const struct fl_dma_mapping *m, unsigned n)
+{
+	while (n--)
+		if (map_one(d, &m[n]))
+			fl_err(d->space->log, "dma",
+			       "%s: IOVA 0x%" PRIx64 " + 0x%" PRIx64
+			       " could not be put back: devices of this domain cannot reach it",
+			       d->ops->name, m[n].iova.v, m[n].len);
+}
+
+static void take_back(struct fl_dma_domain *d, const struct fl_dma_mapping *m, unsigned n)
+{
+	bool changed;
+
+	while (n--)
+		(void)unmap_one(d, &m[n], &changed); /* counted and logged there */
+}
+
+static int change_one(struct fl_dma_domain *d, const struct fl_change *c, int *noted)
+{
+	unsigned out, in;
+	bool changed = false;
+	int rc = 0;
+
+	for (out = 0; out < c->nfrom; out++) {
+		rc = unmap_one(d, &c->from[out], &changed);
+		if (rc && c->unmaps && (changed || d->gone)) {
+			*noted = *noted ? *noted : rc;
+			rc = 0;
+		}
+		if (rc)
+			break;
+	}
+	if (rc) {
+		restore(d, c->from, out + changed);
+		return rc;
+	}
+	for (in = 0; in < c->nto; in++) {
+		rc = map_one(d, &c->to[in]);
+		if (rc)
+			break;
+	}
+	if (rc) {
+		take_back(d, c->to, in);
+		restore(d, c->from, c->nfrom);
+	}
+	return rc;
+}
+
+int fl_domains_change(struct fl_dma_space *s, const struct fl_change *c, int *noted)
+{
+	struct fl_dma_domain *d, *failed;
+	int rc = 0;
+
+	*noted = 0;
+	for (d = s->domains; d && !rc; d = rc ? d : d->next)
+		rc = change_one(d, c, noted);
+	if (!rc)
+		return 0;
+	failed = d;
+	for (d = s->domains; d != failed; d = d->next) {
+		take_back(d, c->to, c->nto);
+		restore(d, c->from, c->nfrom);
+	}
+	return rc;
+}
+
+int fl_domains_unmap(struct fl_dma_space *s, const struct fl_dma_mapping *m)
+{
+	bool changed;
+	int rc = 0;
+
+	for (struct fl_dma_domain *d = s->domains; d; d = d->next) {
+		int one = unmap_one(d, m, &changed);
+
+		rc = rc ? rc : one;
+	}
+	return rc;
+}
+
+/* ---- limits ------------------------------------------------------------------------------- */
+
+static int check_limits(const struct fl_dma_domain *d, const struct fl_dma_limits *l)
+{
+	const char *wrong = NULL;
+
+	if (!l->ranges || !l->nranges || l->nranges > WINDOWS_MAX)
+		wrong = "the number of IOVA ranges";
+	else if (!l->page_sizes)
+		wrong = "no page size";
+	for (unsigned i = 0; !wrong && i < l->nranges; i++)
+		if (l->ranges[i].first > l->ranges[i].last ||
+		    (i && l->ranges[i].first <= l->ranges[i - 1].last))
+			wrong = "IOVA ranges that overlap or are not sorted";
+	if (!wrong)
+		return 0;
+	fl_err(d->space->log, "dma", "%s: limits make no sense: %s", d->ops->name, wrong);
+	return -EPROTO;
+}
+
+static int read_limits(struct fl_dma_domain *d)
+{
+	struct fl_dma_limits l = { 0 };
+	struct fl_iova_range *v;
+	int rc;
+
+	rc = d->ops->limits(d->arg, &l);
+	if (rc < 0) {
+		fl_err(d->space->log, "dma", "%s: cannot read its limits: %s", d->ops->name,
+		       strerror(-rc));
+		return note_gone(d, rc);
+	}
+	rc = check_limits(d, &l);
+	if (rc)
+		return rc;
+	v = reallocarray(d->windows.v, l.nranges, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	memcpy(v, l.ranges, l.nranges * sizeof(*v));
+	d->windows = (struct fl_windows){ .v = v, .n = l.nranges };
+	d->granule = l.page_sizes & -l.page_sizes;
+	d->entries_max = l.entries_max;
+	d->entries_avail = l.entries_avail;
+	d->pins = l.pins;
+	return 0;
+}
+
+/* The intersection over all domains. */
+static int meet_all(struct fl_dma_space *s)
+{
+	/* without a domain: where user addresses of every machine lie */
+	struct fl_iova_range all = { 0, s->domains ? UINT64_MAX : (1ull << 48) - 1 };
+	struct fl_windows w = { .v = malloc(sizeof(all)), .n = 1 };
+	uint64_t granule = 1;
+
+	if (!w.v)
+		return -ENOMEM;
+	w.v[0] = all;
+	for (struct fl_dma_domain *d = s->domains; d; d = d->next) {
+		struct fl_windows both;
+		int rc = fl_windows_meet(&w, &d->windows, &both);
+
+		free(w.v);
+		if (rc)
+			return rc;
+		w = both;
+		granule = d->granule > granule ? d->granule : granule;
+	}
+	free(s->windows.v);
+	s->windows = w;
+	s->granule = granule;
+	return 0;
+}
+
+int fl_domains_refresh(struct fl_dma_space *s)
+{
+	for (struct fl_dma_domain *d = s->domains; d; d = d->next) {
+		int rc = d->gone ? 0 : read_limits(d);
+
+		if (rc)
+			return rc;
+	}
+	return meet_all(s);
+}
+
+/*
+ * The limit is certain to be hit only by what is locked already (VmLck): type1 counts that and
+ * iommufd counts VmPin, so the sum may refuse what the kernel would take. A failure that this
+ * does not foresee is explained by map_one().
+ */
+static int admit_lock(struct fl_dma_space *s, uint64_t bytes)
+{
+	struct fl_mem_usage u;
+	char why[256];
+
+	if (fl_mem_usage(&u) || u.memlock_exempt || u.memlock_limit == UINT64_MAX)
+		return 0;
+	if (u.vm_lck <= u.memlock_limit && bytes <= u.memlock_limit - u.vm_lck)
+		return 0;
+	fl_lock_text(why, sizeof(why), bytes, u.vm_lck, u.memlock_limit);
+	fl_err(s->log, "dma", "%s", why);
+	return -ENOMEM;
+}
+
+static int admit_entries(const struct fl_dma_domain *d, int64_t entries)
+{
+	if (entries <= 0 || !d->entries_max || d->entries_avail >= (uint64_t)entries)
+		return 0;
+	fl_err(d->space->log, "dma",
+	       "%s: %" PRId64 " more entries needed, %" PRIu64 " of %" PRIu64
+	       " free: use fewer and larger areas or FL_DMA_JOIN (for kernel VFIO also vfio_iommu_type1.dma_entry_limit)",
+	       d->ops->name, entries, d->entries_avail, d->entries_max);
+	return -ENOSPC;
+}
+
+int fl_domains_admit(struct fl_dma_space *s, int64_t entries, uint64_t bytes)
+{
+	uint64_t lock = 0;
+
+	for (struct fl_dma_domain *d = s->domains; d; d = d->next) {
+		int rc = d->gone ? 0 : admit_entries(d, entries);
+
+		if (rc)
+			return rc;
+		/* each charges on its own account */
+		lock += !d->gone && d->pins ? bytes : 0;
+	}
+	return lock ? admit_lock(s, lock) : 0;
+}
+
+/* ---- joining and leaving ------------------------------------------------------------------ */
+
+static int check_areas(const struct fl_dma_domain *d)
+{
+	const struct fl_span_set *set = &d->space->by_iova;
+	char windows[512];
+
+	for (size_t i = 0; i < set->n; i++) {
+		const struct fl_dma_area *a = &set->v[i].area->pub;
+
+		if (((uintptr_t)a->va | a->len | a->iova.v) & (d->granule - 1)) {
+			fl_err(d->space->log, "dma",
+			       "%s: area %p + 0x%" PRIx64 " at IOVA 0x%" PRIx64
+			       " does not suit its pages of %" PRIu64
+			       " bytes: map it after this device",
+			       d->ops->name, (void *)a->va, a->len, a->iova.v, d->granule);
+			return -EINVAL;
+		}
+		if (!fl_windows_hold(&d->windows, a->iova.v, a->len)) {
+			fl_windows_text(&d->windows, windows, sizeof(windows));
+			fl_err(d->space->log, "dma",
+			       "%s: area %p + 0x%" PRIx64 " at IOVA 0x%" PRIx64
+			       " is outside what it allows: %s; open this device before mapping",
+			       d->ops->name, (void *)a->va, a->len, a->iova.v, windows);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int replay_runs(struct fl_dma_domain *d)
+{
+	struct fl_dma_space *s = d->space;
+	struct fl_run r;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < s->by_iova.n; i = r.last + 1) {
+		struct fl_dma_mapping m;
+
+		r = fl_run_of(s, i);
+		m = fl_run_mapping(s, r);
+		rc = map_one(d, &m);
+		if (rc)
+			break;
+	}
+	for (size_t j = 0; rc && j < i; j = r.last + 1) {
+		struct fl_dma_mapping m;
+
+		r = fl_run_of(s, j);
+		m = fl_run_mapping(s, r);
+		take_back(d, &m, 1);
+	}
+	return rc;
+}
+
+/* `d` is not gone, empty, and its limits are read. */
+static int replay(struct fl_dma_domain *d)
+{
+	struct fl_dma_space *s = d->space;
+	int rc;
+
+	rc = check_areas(d);
+	if (!rc)
+		rc = admit_entries(d, (int64_t)fl_run_count(s));
+	if (!rc && d->pins)
+		rc = admit_lock(s, s->owned_bytes);
+	if (!rc)
+		rc = replay_runs(d);
+	if (!rc)
+		s->replays++;
+	return rc;
+}
+
+static void unlink_domain(struct fl_dma_domain *d)
+{
+	struct fl_dma_domain **p = &d->space->domains;
+
+	while (*p != d)
+		p = &(*p)->next;
+	*p = d->next;
+}
+
+/* Links d at the end: the first domain's windows are then the first in messages. */
+static void link_domain(struct fl_dma_domain *d)
+{
+	struct fl_dma_domain **p = &d->space->domains;
+
+	while (*p)
+		p = &(*p)->next;
+	*p = d;
+}
+
+static int refuse_empty_windows(const struct fl_dma_domain *d)
+{
+	char windows[512];
+
+	if (d->space->windows.n)
+		return 0;
+	fl_windows_text(&d->windows, windows, sizeof(windows));
+	fl_err(d->space->log, "dma",
+	       "%s: no IOVA is valid for it (%s) and for the devices before it", d->ops->name,
+	       windows);
+	return -ENOSPC;
+}
+
+static int join(struct fl_dma_domain *d)
+{
+	int rc;
+
+	rc = read_limits(d);
+	if (rc)
+		return rc;
+	link_domain(d);
+	rc = meet_all(d->space);
+	if (!rc)
+		rc = refuse_empty_windows(d);
+	if (!rc)
+		rc = replay(d);
+	if (rc) {
+		unlink_domain(d);
+		if (meet_all(d->space))
+			fl_err(d->space->log, "dma",
+			       "out of memory: windows stay narrower than need be");
+	}
+	return rc;
+}
+
+static void free_domain(struct fl_dma_domain *d)
+{
+	free(d->windows.v);
+	free(d);
+}
+
+int fl_dma_domain_add(struct fl_dma_space *s, const struct fl_dma_domain_ops *ops, void *arg,
+		      struct fl_dma_domain **out)
+{
+	struct fl_dma_domain *d = calloc(1, sizeof(*d));
+	int rc;
+
+	if (!d)
+		return -ENOMEM;
+	d->space = s;
+	d->ops = ops;
+	d->arg = arg;
+	pthread_mutex_lock(&s->lock);
+	rc = join(d);
+	pthread_mutex_unlock(&s->lock);
+	if (rc)
+		free_domain(d);
+	else
+		*out = d;
+	return rc;
+}
+
+void fl_dma_domain_remove(struct fl_dma_domain *d, bool dead)
+{
+	struct fl_dma_space *s;
+	struct fl_run r;
+
+	if (!d)
+		return;
+	s = d->space;
+	pthread_mutex_lock(&s->lock);
+	d->gone |= dead;
+	for (size_t i = 0; !d->gone && i < s->by_iova.n; i = r.last + 1) {
+		struct fl_dma_mapping m;
+
+		r = fl_run_of(s, i);
+		m = fl_run_mapping(s, r);
+		take_back(d, &m, 1);
+	}
+	unlink_domain(d);
+	if (meet_all(s))
+		fl_err(s->log, "dma", "out of memory: windows stay narrower than need be");
+	pthread_mutex_unlock(&s->lock);
+	free_domain(d);
+}
+
+int fl_dma_domain_replay(struct fl_dma_domain *d)
+{
+	int rc;
+
+	pthread_mutex_lock(&d->space->lock);
+	d->gone = false;
+	rc = read_limits(d);
+	if (!rc)
+		rc = meet_all(d->space);
+	if (!rc)
+		rc = replay(d);
+	/* not all stands there, so nothing does: as if it had not come back */
+	if (rc)
+		d->gone = true;
+	pthread_mutex_unlock(&d->space->lock);
+	return rc;
+}

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Spaces and their areas: map, unmap, look up. */
+#include "dma_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- runs --------------------------------------------------------------------------------- */
+
+static bool joins(const struct fl_area *a, const struct fl_area *b)
+{
+	if (!(a->flags & b->flags & FL_DMA_JOIN) || a->pub.va + a->pub.len != b->pub.va ||
+	    a->pub.iova.v + a->pub.len != b->pub.iova.v || a->pub.prot != b->pub.prot ||
+	    a->pub.residency != b->pub.residency)
+		return false;
+	if (a->fd < 0 || b->fd < 0)
+		return a->fd < 0 && b->fd < 0;
+	return a->dev == b->dev && a->inode == b->inode &&
+	       a->fd_offset + a->pub.len == b->fd_offset;
+}
+
+struct fl_run fl_run_of(const struct fl_dma_space *s, size_t index)
+{
+	const struct fl_span *v = s->by_iova.v;
+	struct fl_run r = { index, index };
+
+	while (r.first > 0 && joins(v[r.first - 1].area, v[r.first].area))
+		r.first--;
+	while (r.last + 1 < s->by_iova.n && joins(v[r.last].area, v[r.last + 1].area))
+		r.last++;
+	return r;
+}
+
+size_t fl_run_count(const struct fl_dma_space *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->by_iova.n; i = fl_run_of(s, i).last + 1)
+		n++;
+	return n;
+}
+
+struct fl_dma_mapping fl_run_mapping(const struct fl_dma_space *s, struct fl_run r)
+{
+	const struct fl_area *a = s->by_iova.v[r.first].area;
+
+	return (struct fl_dma_mapping){
+		.iova = a->pub.iova,
+		.len = s->by_iova.v[r.last].last - a->pub.iova.v + 1,
+		.va = a->pub.va,
+		.fd = a->fd,
+		.fd_offset = a->fd_offset,
+		.prot = a->pub.prot,
+	};
+}
+
+/* ---- spaces ------------------------------------------------------------------------------- */
+
+int fl_dma_space_create(const struct fl_log *log, struct fl_dma_space **out)
+{
+	struct fl_dma_space *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (!s)
+		return -ENOMEM;
+	s->log = log;
+	rc = fl_domains_refresh(s);
+	if (rc) {
+		free(s);
+		return rc;
+	}
+	pthread_mutex_init(&s->lock, NULL);
+	*out = s;
+	return 0;
+}
+
+int fl_dma_space_destroy(struct fl_dma_space *s)
+{
+	if (!s)
+		return 0;
+	if (s->by_iova.n || s->domains) {
+		fl_err(s->log, "dma", "space is in use: %zu areas mapped%s", s->by_iova.n,
+		       s->domains ? ", devices open" : "");
+		return -EBUSY;
+	}
+	pthread_mutex_destroy(&s->lock);
+	free(s->by_iova.v);
+	free(s->by_va.v);
+	free(s->windows.v);
+	free(s);
+	return 0;
+}
+
+/* ---- map ---------------------------------------------------------------------------------- */
+
+static int check_opts(const struct fl_dma_space *s, const struct fl_dma_opts *o)
+{
+	if (o->residency == FL_LAZY) {
+		fl_err(s->log, "dma", "lazy residency does not exist yet: use FL_PINNED");
+		return -EOPNOTSUPP;
+	}
+	if (o->residency != FL_PINNED || (o->prot & ~FL_DMA_RW) || (o->flags & ~FL_DMA_JOIN)) {
+		fl_err(s->log, "dma", "unknown residency %d, prot 0x%x or flags 0x%x",
+		       (int)o->residency, o->prot, o->flags);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int area_new(struct fl_dma_space *s, struct fl_mem *mem, const struct fl_dma_opts *o,
+		    struct fl_area **out)
+{
+	struct fl_mem_info i;
+	struct fl_area *a;
+	struct stat st;
+
+	fl_mem_info(mem, &i);
+	if (i.fd >= 0 && fstat(i.fd, &st)) {
+		int rc = -errno;
+
+		fl_err(s->log, "dma", "file of the memory at %p: %s", i.va, strerror(-rc));
+		return rc;
+	}
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	a->pub = (struct fl_dma_area){ .va = i.va,
+				       .len = i.len,
+				       .residency = o->residency,
+				       .prot = o->prot ? o->prot : FL_DMA_RW,
+				       .space = s,
+				       .mem = mem };
+	a->flags = o->flags;
+	a->page_size = i.page_size;
+	a->fd = i.fd;
+	if (i.fd >= 0) {
+		a->fd_offset = i.fd_offset;
+		a->dev = st.st_dev;
+		a->inode = st.st_ino;
+	}
+	*out = a;
+	return 0;
+}
+
+/* The caller's own choice: taken as it is or refused. */
+static int check_iova(const struct fl_dma_space *s, const struct fl_area *a, uint64_t iova)
+{
+	char windows[512];
+
+	if (iova & (s->granule - 1)) {
+		fl_err(s->log, "dma",
+		       "IOVA 0x%" PRIx64 " is not a multiple of %" PRIu64
+		       ", the smallest page of every device",
+		       iova, s->granule);
+		return -EINVAL;
+	}
+	if (!fl_windows_hold(&s->windows, iova, a->pub.len)) {
+		fl_windows_text(&s->windows, windows, sizeof(windows));
+		fl_err(s->log, "dma",
+		       "IOVA 0x%" PRIx64 " + 0x%" PRIx64 " is not allowed; valid windows: %s", iova,
+		       a->pub.len, windows);
+		return -EINVAL;
+	}
+	if (!fl_iova_free(&s->windows, &s->by_iova, iova, a->pub.len)) {
+		fl_err(s->log, "dma", "IOVA 0x%" PRIx64 " + 0x%" PRIx64 " overlaps another area",
+		       iova, a->pub.len);
+		return -EEXIST;
+	}
+	return 0;
+}
+
+static bool fits(const struct fl_dma_space *s, const struct fl_area *a, uint64_t iova)
+{
+	return iova && !(iova & (s->granule - 1)) &&
+	       fl_iova_free(&s->windows, &s->by_iova, iova, a->pub.len);
+}
+
+/* An IOVA next to a neighbour in VA that it would join, so that they can share an entry. */
+static bool beside_neighbour(const struct fl_dma_space *s, struct fl_area *a)
+{
+	const struct fl_span_set *set = &s->by_va;
+	size_t i = fl_span_at(set, (uintptr_t)a->pub.va);
+
+	if (i > 0) {
+		const struct fl_area *left = set->v[i - 1].area;
+
+		a->pub.iova = fl_iova_add(left->pub.iova, left->pub.len);
+		if (joins(left, a) && fits(s, a, a->pub.iova.v))
+			return true;
+	}
+	if (i < set->n) {
+		const struct fl_area *right = set->v[i].area;
+
+		a->pub.iova = fl_iova(right->pub.iova.v - a->pub.len);
+		if (joins(a, right) && fits(s, a, a->pub.iova.v))
+			return true;
+	}
+	return false;
+}
+
+static int choose_iova(const struct fl_dma_space *s, struct fl_area *a)
+{
+	const uint64_t best = a->page_size > s->granule ? a->page_size : s->granule;
+	char windows[512];
+	int rc;
+
+	if (beside_neighbour(s, a))
+		return 0;
+	a->pub.iova = fl_iova((uintptr_t)a->pub.va);
+	if (fits(s, a, a->pub.iova.v))
+		return 0;
+	rc = fl_iova_lowest(&s->windows, &s->by_iova, a->pub.len, best, &a->pub.iova.v);
+	/* a worse alignment costs the IOMMU some entries, no place at all costs the caller more */
+	if (rc && best > s->granule)
+		rc = fl_iova_lowest(&s->windows, &s->by_iova, a->pub.len, s->granule,
+				    &a->pub.iova.v);
+	if (rc) {
+		fl_windows_text(&s->windows, windows, sizeof(windows));
+		fl_err(s->log, "dma", "no IOVA is free for 0x%" PRIx64 " bytes; valid windows: %s",
+		       a->pub.len, windows);
+	}
+	return rc;
+}
+
+static int place(const struct fl_dma_space *s, struct fl_area *a, const struct fl_dma_opts *o)
+{
+	uint64_t first = (uintptr_t)a->pub.va;
+	size_t i = fl_span_at(&s->by_va, first);
+	int rc;
+
+	if ((first | a->pub.len) & (s->granule - 1)) {
+		fl_err(s->log, "dma",
+		       "memory %p + 0x%" PRIx64 " does not begin and end on pages of %" PRIu64
+		       " bytes, as a device here needs",
+		       (void *)a->pub.va, a->pub.len, s->granule);
+		return -EINVAL;
+	}
+	if (i < s->by_va.n && s->by_va.v[i].first <= first + (a->pub.len - 1)) {
+		const struct fl_dma_area *b = &s->by_va.v[i].area->pub;
+
+		fl_err(s->log, "dma", "memory %p + 0x%" PRIx64 " overlaps the area %p + 0x%" PRIx64,
+		       (void *)a->pub.va, a->pub.len, (void *)b->va, b->len);
+		return -EEXIST;
+	}
+	if (o->iova.v == 0 || o->iova.v == FL_IOVA_BAD_V)
+		return choose_iova(s, a);
+	rc = check_iova(s, a, o->iova.v);
+	a->pub.iova = o->iova;
+	return rc;
+}
+
+static size_t index_of(const struct fl_dma_space *s, const struct fl_area *a)
+{
+	return fl_span_at(&s->by_iova, a->pub.iova.v);
+}
+
+static void forget(struct fl_dma_space *s, struct fl_area *a)
+{
+	fl_span_del(&s->by_iova, index_of(s, a));
+	fl_span_del(&s->by_va, fl_span_at(&s->by_va, (uintptr_t)a->pub.va));
+	s->owned_bytes -= a->pub.len;
+}
+
+static int remember(struct fl_dma_space *s, struct fl_area *a, size_t *index)
+{
+	uint64_t va = (uintptr_t)a->pub.va, len = a->pub.len;
+	struct fl_span by_iova = { a->pub.iova.v, a->pub.iova.v + (len - 1), a };
+	struct fl_span by_va = { va, va + (len - 1), a };
+	size_t unused;
+	int rc;
+
+	rc = fl_span_add(&s->by_iova, by_iova, index);
+	if (rc)
+		return rc;
+	rc = fl_span_add(&s->by_va, by_va, &unused);
+	if (rc)
+		fl_span_del(&s->by_iova, *index);
+	else
+		s->owned_bytes += len;
+	return rc;
+}
+
+/* What stands beside the area at `index` in its run; with the run itself, a join or a split. */
+static unsigned sides_of(const struct fl_dma_space *s, size_t index, struct fl_run r,
+			 struct fl_dma_mapping sides[2])
+{
+	unsigned n = 0;
+
+	if (r.first < index)
+		sides[n++] = fl_run_mapping(s, (struct fl_run){ r.first, index - 1 });
+	if (r.last > index)
+		sides[n++] = fl_run_mapping(s, (struct fl_run){ index + 1, r.last });
+	return n;
+}
+
+static int map_area(struct fl_dma_space *s, struct fl_area *a, const struct fl_dma_opts *o)
+{
+	struct fl_change c = { .nto = 1 };
+	struct fl_run r;
+	size_t index;
+	int rc, noted;
+
+	rc = fl_domains_refresh(s);
+	if (!rc)
+		rc = place(s, a, o);
+	if (!rc)
+		rc = remember(s, a, &index);
+	if (rc)
+		return rc;
+	r = fl_run_of(s, index);
+	c.nfrom = sides_of(s, index, r, c.from);
+	c.to[0] = fl_run_mapping(s, r);
+	rc = fl_domains_admit(s, 1 - (int64_t)c.nfrom, a->pub.len);
+	if (!rc)
+		rc = fl_domains_change(s, &c, &noted);
+	if (rc)
+		forget(s, a);
+	return rc;
+}
+
+int fl_dma_map(struct fl_dma_space *s, struct fl_mem *mem, const struct fl_dma_opts *opts,
+	       struct fl_dma_area **out)
+{
+	static const struct fl_dma_opts defaults;
+	const struct fl_dma_opts *o = opts ? opts : &defaults;
+	struct fl_area *a = NULL;
+	int rc;
+
+	rc = check_opts(s, o);
+	if (!rc)
+		rc = area_new(s, mem, o, &a);
+	if (rc)
+		return rc;
+	pthread_mutex_lock(&s->lock);
+	rc = map_area(s, a, o);
+	pthread_mutex_unlock(&s->lock);
+	if (rc)
+		free(a);
+	else
+		*out = &a->pub;
+	return rc;
+}
+
+/* ---- unmap -------------------------------------------------------------------------------- */
+
+static int unmap_area(struct fl_dma_space *s, struct fl_area *a)
+{
+	struct fl_change c = { .nfrom = 1, .unmaps = true };
+	size_t index = index_of(s, a);
+	struct fl_run r = fl_run_of(s, index);
+	int rc = 0, noted;
+
+	c.from[0] = fl_run_mapping(s, r);
+	c.nto = sides_of(s, index, r, c.to);
+	if (!c.nto) {
+		noted = fl_domains_unmap(s, &c.from[0]);
+	} else if (fl_domains_change(s, &c, &noted)) {
+		fl_err(s->log, "dma", "area %p stays mapped: its run could not be split",
+		       (void *)a->pub.va);
+		rc = -EAGAIN;
+	}
+	if (rc)
+		return rc;
+	forget(s, a);
+	free(a);
+	return noted;
+}
+
+int fl_dma_unmap(struct fl_dma_area *pub)
+{
+	struct fl_dma_space *s;
+	int rc;
+
+	if (!pub)
+		return 0;
+	s = pub->space;
+	pthread_mutex_lock(&s->lock);
+	rc = unmap_area(s, (struct fl_area *)pub);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+/* ---- look-ups ----------------------------------------------------------------------------- */
+
+struct fl_dma_area *fl_dma_find(struct fl_dma_space *s, const void *va, uint64_t len)
+{
+	uint64_t first = (uintptr_t)va;
+	struct fl_dma_area *found = NULL;
+	size_t i;
+
+	if (!len)
+		return NULL;
+	pthread_mutex_lock(&s->lock);
+	i = fl_span_at(&s->by_va, first);
+	if (i < s->by_va.n && s->by_va.v[i].first <= first && len - 1 <= s->by_va.v[i].last - first)
+		found = &s->by_va.v[i].area->pub;
+	pthread_mutex_unlock(&s->lock);
+	return found;
+}
+
+int fl_dma_for_each(struct fl_dma_space *s, int (*fn)(const struct fl_dma_area *a, void *arg),
+		    void *arg)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->by_iova.n && !rc; i++)
+		rc = fn(&s->by_iova.v[i].area->pub, arg);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+unsigned fl_dma_windows(struct fl_dma_space *s, struct fl_iova_range *out, unsigned max)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&s->lock);
+	n = s->windows.n;
+	memcpy(out, s->windows.v, (n < max ? n : max) * sizeof(*out));
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
+void fl_dma_stats(struct fl_dma_space *s, struct fl_dma_stats *out)
+{
+	bool live = false, pins = false;
+
+	pthread_mutex_lock(&s->lock);
+	*out = (struct fl_dma_stats){
+		.areas = s->by_iova.n,
+		.owned_bytes = s->owned_bytes,
+		.maps = s->maps,
+		.unmaps = s->unmaps,
+		.map_errors = s->map_errors,
+		.unmap_errors = s->unmap_errors,
+		.replays = s->replays,
+		.posts_missed = __atomic_load_n(&s->posts_missed, __ATOMIC_RELAXED),
+	};
+	for (const struct fl_dma_domain *d = s->domains; d; d = d->next) {
+		out->domains++;
+		live |= !d->gone;
+		pins |= !d->gone && d->pins;
+	}
+	if (live) {
+		out->mapped_bytes = s->owned_bytes;
+		out->entries = fl_run_count(s);
+	}
+	if (pins)
+		out->pinned_bytes = s->owned_bytes;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* No area is lazy yet, so whoever comes here holds one that is not in a space any more. */
+int fl_dma_post_slow(const struct fl_dma_area *a, fl_iova_t iova, uint32_t len)
+{
+	__atomic_fetch_add(&a->space->posts_missed, 1, __ATOMIC_RELAXED);
+	return -EAGAIN;
+}
