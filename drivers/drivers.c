@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The drivers that are built in: one plain array, no constructors, so that a static link finds
+ * them. A driver adds a declaration and a line.
+ */
+#include <fl_dev.h>
+
+extern const struct fl_driver *const fl_builtin_drivers[];
+
+const struct fl_driver *const fl_builtin_drivers[] = {
+	NULL,
+};

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* BARs: what of them can be mapped is, the rest goes through the transport. */
+#include "dev_internal.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Maps the whole pages of [off, off+len); an area smaller than that stays trapped. */
+static int map_area(struct fl_dev *dev, unsigned index, struct fl_bar *bar, uint64_t off,
+		    uint64_t len)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), first, end;
+	void *va;
+	int err;
+
+	if (off >= bar->info.size || len > bar->info.size - off)
+		return -ERANGE;
+	first = fl_align_up(off, page);
+	end = fl_align_down(off + len, page);
+	if (first < off || first >= end)
+		return 0;
+	err = dev->vd->ops->region_mmap(dev->vd, index, first, end - first, &va);
+	if (!err)
+		bar->maps[bar->nmaps++] = (struct fl_bar_map){ first, end - first, va };
+	return err == -EOPNOTSUPP ? 0 : err;
+}
+
+static int map_bar(struct fl_dev *dev, unsigned index, struct fl_bar *bar)
+{
+	const struct fl_vfio_region *r = &bar->info;
+	int err = 0;
+
+	if (!(r->flags & FL_VFIO_REGION_F_MMAP) || !r->size)
+		return 0;
+	if (!r->nsparse)
+		return map_area(dev, index, bar, 0, r->size);
+	for (unsigned i = 0; i < r->nsparse && i < FL_VFIO_MAX_SPARSE && !err; i++)
+		err = map_area(dev, index, bar, r->sparse[i].offset, r->sparse[i].size);
+	return err;
+}
+
+int fl_bars_map(struct fl_dev *dev, struct fl_bar bars[FL_BARS])
+{
+	memset(bars, 0, FL_BARS * sizeof(*bars));
+	for (unsigned i = 0; i < FL_BARS; i++) {
+		int err = dev->vd->ops->region_info(dev->vd, i, &bars[i].info);
+
+		if (!err)
+			err = map_bar(dev, i, &bars[i]);
+		if (err) {
+			fl_err(fl_dev_log(dev), "dev", "%s: BAR %u: %s", dev->uri, i,
+			       strerror(-err));
+			fl_bars_unmap(bars);
+			return err;
+		}
+	}
+	return 0;
+}
+
+void fl_bars_unmap(struct fl_bar bars[FL_BARS])
+{
+	for (unsigned i = 0; i < FL_BARS; i++) {
+		for (unsigned m = 0; m < bars[i].nmaps; m++)
+			munmap(bars[i].maps[m].va, bars[i].maps[m].len);
+		bars[i].nmaps = 0;
+	}
+}
+
+static bool in_bar(const struct fl_dev *dev, unsigned bar, uint64_t off, uint64_t len)
+{
+	return bar < FL_BARS && len <= dev->bars[bar].info.size &&
+	       off <= dev->bars[bar].info.size - len;
+}
+
+static uint8_t *find_map(const struct fl_dev *dev, unsigned bar, uint64_t off, uint64_t len)
+{
+	const struct fl_bar *b = &dev->bars[bar];
+
+	for (unsigned i = 0; i < b->nmaps; i++) {
+		const struct fl_bar_map *m = &b->maps[i];
+
+		if (off >= m->off && off - m->off < m->len && len <= m->len - (off - m->off))
+			return m->va + (off - m->off);
+	}
+	return NULL;
+}
+
+uint64_t fl_bar_size(const struct fl_dev *dev, unsigned bar)
+{
+	return bar < FL_BARS ? dev->bars[bar].info.size : 0;
+}
+
+void *fl_bar_ptr(struct fl_dev *dev, unsigned bar, uint64_t off, uint64_t len)
+{
+	return len && in_bar(dev, bar, off, len) ? find_map(dev, bar, off, len) : NULL;
+}
+
+uint32_t fl_bar_read32(struct fl_dev *dev, unsigned bar, uint64_t off)
+{
+	uint32_t v;
+	uint8_t *p;
+
+	if (fl_dev_removed(dev) || off % 4 || !in_bar(dev, bar, off, 4))
+		return UINT32_MAX;
+	p = find_map(dev, bar, off, 4);
+	if (p)
+		return fl_mmio_read32((const volatile uint32_t *)p);
+	return dev->vd->ops->region_read(dev->vd, bar, off, &v, 4) ? UINT32_MAX : v;
+}
+
+void fl_bar_write32(struct fl_dev *dev, unsigned bar, uint64_t off, uint32_t v)
+{
+	uint8_t *p;
+
+	if (fl_dev_removed(dev) || off % 4 || !in_bar(dev, bar, off, 4))
+		return;
+	p = find_map(dev, bar, off, 4);
+	if (p) {
+		fl_mmio_write32((volatile uint32_t *)p, v);
+		return;
+	}
+	fl_dma_wmb();
+	/* a register write has no answer; who fails here is found removed */
+	(void)dev->vd->ops->region_write(dev->vd, bar, off, &v, 4);
+}
+
+void fl_doorbell_init(struct fl_doorbell *db, struct fl_dev *dev, unsigned bar, uint32_t off)
+{
+	*db = (struct fl_doorbell){
+		.ptr = off % 4 ? NULL : fl_bar_ptr(dev, bar, off, 4),
+		.dev = dev,
+		.off = off,
+		.bar = (uint8_t)bar,
+	};
+}
