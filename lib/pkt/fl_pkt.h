@@ -14,6 +14,7 @@
 #define FL_PKT_H
 
 #include <fl_dma.h>
+#include <fl_ring.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -50,7 +51,7 @@ struct fl_pkt;
 #define FL_PTYPE_L4	 0x0300u /* TCP or UDP, the device does not say which */
 #define FL_PTYPE_L4_MASK 0x0f00u
 
-#define FL_PKT_CLONE 1u /* kind: buf belongs to another packet */
+#define FL_PKT_CLONE	 1u /* kind: buf belongs to another packet */
 
 /**
  * One segment of a packet. For a chained packet the first segment's pkt_len, nb_segs, flags and
@@ -106,7 +107,8 @@ struct fl_pool_opts {
 	uint32_t count;
 	/** bytes behind the headroom, 64 .. 65535 - FL_PKT_HEADROOM; 0 = FL_PKT_DATA_ROOM */
 	uint32_t data_room;
-	/** packets that one thread may hold back in its cache, 0 .. 1024; ~0u = default (256) */
+	/** packets that one thread may hold back in its cache, 0 .. 1024; ~0u = default (256, or
+	 *  a quarter of a small pool) */
 	uint32_t cache;
 	/** the space to map buffers in; NULL = a pool without a device (iova = FL_IOVA_BAD_V) */
 	struct fl_dma_space *space;
@@ -149,9 +151,9 @@ FL_API const struct fl_dma_area *fl_pool_area(const struct fl_pool *pool);
  * Data plane, any thread:
  *   fl_pkt_alloc_bulk(pool, pkts, n)  n packets or none; returns n or 0. data_off, data_len,
  *       pkt_len, flags and offload fields are NOT initialised.
- *   fl_pkt_alloc(pool)                one packet, reset to empty with the usual headroom; NULL = none left
- *   fl_pkt_free_bulk(pkts, n)         gives up one reference to each packet, chains included
- *   fl_pkt_free(p)                    the same for one; NULL is allowed
+ *   fl_pkt_alloc(pool)                one packet, reset to empty with the usual headroom; NULL =
+ * none left fl_pkt_free_bulk(pkts, n)         gives up one reference to each packet, chains
+ * included fl_pkt_free(p)                    the same for one; NULL is allowed
  *   fl_pkt_free_simple(pool, pkts, n) for a driver that knows that all are of `pool`, hold the
  *       invariant of a free packet and are nobody else's: no metadata is read
  */
