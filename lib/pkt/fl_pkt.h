@@ -149,13 +149,16 @@ FL_API const struct fl_dma_area *fl_pool_area(const struct fl_pool *pool);
 
 /**
  * Data plane, any thread:
- *   fl_pkt_alloc_bulk(pool, pkts, n)  n packets or none; returns n or 0. data_off, data_len,
- *       pkt_len, flags and offload fields are NOT initialised.
- *   fl_pkt_alloc(pool)                one packet, reset to empty with the usual headroom; NULL =
- * none left fl_pkt_free_bulk(pkts, n)         gives up one reference to each packet, chains
- * included fl_pkt_free(p)                    the same for one; NULL is allowed
- *   fl_pkt_free_simple(pool, pkts, n) for a driver that knows that all are of `pool`, hold the
- *       invariant of a free packet and are nobody else's: no metadata is read
+ *  - fl_pkt_alloc_bulk(pool, pkts, n): n packets or none; returns n or 0. data_off, data_len,
+ *    pkt_len, flags and offload fields are NOT initialised.
+ *  - fl_pkt_alloc(pool): one packet, reset to empty with the usual headroom; NULL = none left
+ *  - fl_pkt_free_bulk(pkts, n): gives up one reference to each packet, chains included
+ *  - fl_pkt_free(p): the same for one; NULL is allowed
+ *  - fl_pkt_free_simple(pool, pkts, n): for a driver that knows that all are of `pool`, hold the
+ *    invariant of a free packet and are nobody else's: no metadata is read
+ *
+ * The first use of a pool by a thread makes its cache (memory, and the pool's lock); the packets
+ * in the cache of a thread that has ended come back when the pool would otherwise run dry.
  */
 #include "fl_pkt_inline.h"
 

@@ -44,6 +44,8 @@ struct fl_pool {
 	uint64_t alloc_failed;
 };
 
+/** @start  address, as the device has it, of the first byte */
+struct fl_pool_layout fl_pool_layout_at(uint32_t data_room, uint64_t start);
 /** Lets go of all caches; nothing of the pool may be in use. */
 void fl_pool_drop_caches(struct fl_pool *pool);
 /** Packets in caches now. */

@@ -28,8 +28,7 @@ static uint32_t room_of(const struct fl_pool_opts *o)
 	return o->data_room ? o->data_room : FL_PKT_DATA_ROOM;
 }
 
-/** @start  address, as the device has it, of the first byte */
-static struct fl_pool_layout layout_at(uint32_t data_room, uint64_t start)
+struct fl_pool_layout fl_pool_layout_at(uint32_t data_room, uint64_t start)
 {
 	struct fl_pool_layout l;
 
@@ -51,7 +50,7 @@ static uint64_t layout_len(const struct fl_pool_layout *l, uint32_t count)
  * end of one more window. */
 uint64_t fl_pool_mem_size(const struct fl_pool_opts *o)
 {
-	struct fl_pool_layout l = layout_at(room_of(o), 0);
+	struct fl_pool_layout l = fl_pool_layout_at(room_of(o), 0);
 	uint64_t waste = FL_POOL_WINDOW - (uint64_t)l.per_window * l.stride;
 
 	if (o->count == 0)
@@ -142,7 +141,7 @@ static int add_buffers(struct fl_pool *pool, const struct fl_pool_opts *o)
 			return rc;
 		pool->iova = pool->area->iova;
 	}
-	pool->layout = layout_at(pool->data_room, pool->iova.v);
+	pool->layout = fl_pool_layout_at(pool->data_room, pool->iova.v);
 	if (layout_len(&pool->layout, o->count) > info.len) {
 		fl_err(&pool->log, "pkt",
 		       "pool %s: %u packets need %" PRIu64 " bytes, the memory given has %" PRIu64,
