@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The modelled IOMMU: what the client mapped, as a sorted table. Each change makes a new
+ * generation, which voids every TLB entry of the model.
+ */
+#include "model_internal.h"
+
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+/* index of the first map that ends at or after iova */
+static unsigned lower(const struct fl_iommu *u, uint64_t iova)
+{
+	unsigned lo = 0, hi = u->n;
+
+	while (lo < hi) {
+		unsigned mid = lo + (hi - lo) / 2;
+
+		if (u->map[mid].last < iova)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+const struct fl_iommu_map *fl_iommu_find(const struct fl_iommu *u, uint64_t iova)
+{
+	unsigned i = lower(u, iova);
+
+	return i < u->n && u->map[i].first <= iova ? &u->map[i] : NULL;
+}
+
+/* The file must reach as far as the map does: a touch beyond its end would be a SIGBUS here. */
+static int check_file(int fd, uint64_t off, uint64_t size, uint64_t *page)
+{
+	struct statfs fs;
+	struct stat st;
+	uint64_t end;
+
+	if (fstat(fd, &st) || fstatfs(fd, &fs))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if (__builtin_add_overflow(off, size, &end) || end > (uint64_t)st.st_size)
+		return -EINVAL;
+	*page = fs.f_type == HUGETLBFS_MAGIC ? (uint64_t)fs.f_bsize : FL_MODEL_PAGE;
+	return 0;
+}
+
+static int map_file(struct fl_iommu_map *e, const struct fl_log *log, uint64_t size, int fd,
+		    uint64_t off)
+{
+	int prot = (e->prot & FL_DMA_READ ? PROT_READ : 0) |
+		   (e->prot & FL_DMA_WRITE ? PROT_WRITE : 0);
+	uint64_t page = FL_MODEL_PAGE, lead;
+	int r = check_file(fd, off, size, &page);
+	void *p;
+
+	if (r) {
+		fl_warn(log, "model",
+			"DMA map refused: no file that reaches from offset %#llx for %#llx bytes",
+			(unsigned long long)off, (unsigned long long)size);
+		return r;
+	}
+	/* a client may map a part of a huge page */
+	lead = off & (page - 1);
+	e->mem_len = fl_align_up(lead + size, page);
+	p = mmap(NULL, e->mem_len, prot, MAP_SHARED | MAP_NORESERVE, fd, (off_t)(off - lead));
+	if (p == MAP_FAILED) {
+		r = -errno;
+		fl_warn(log, "model", "DMA map of %#llx bytes: mmap: %s%s",
+			(unsigned long long)size, strerror(-r),
+			r == -ENOMEM ? " (raise vm.max_map_count?)" : "");
+		return r;
+	}
+	e->mem = p;
+	e->base = e->mem + lead;
+	return 0;
+}
+
+static int make_room(struct fl_iommu *u)
+{
+	unsigned cap = u->cap ? u->cap * 2 : 64;
+	struct fl_iommu_map *t;
+
+	if (u->n < u->cap)
+		return 0;
+	if (u->n >= FL_MODEL_MAX_MAPS)
+		return -ENOSPC;
+	t = realloc(u->map, cap * sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	u->map = t;
+	u->cap = cap;
+	return 0;
+}
+
+int fl_iommu_map(struct fl_iommu *u, const struct fl_log *log, uint64_t iova, uint64_t size,
+		 unsigned prot, int fd, uint64_t off)
+{
+	struct fl_iommu_map e = { .first = iova, .last = iova + (size - 1), .prot = prot };
+	unsigned i;
+	int r;
+
+	if (!size || (iova | size) % FL_MODEL_PAGE || e.last < iova || !prot || prot & ~FL_DMA_RW)
+		return -EINVAL;
+	i = lower(u, iova);
+	if (i < u->n && u->map[i].first <= e.last)
+		return -EEXIST;
+	r = make_room(u);
+	if (r)
+		return r;
+	if (fd >= 0) {
+		r = map_file(&e, log, size, fd, off);
+		if (r)
+			return r;
+	}
+	memmove(&u->map[i + 1], &u->map[i], (u->n - i) * sizeof(e));
+	u->map[i] = e;
+	u->n++;
+	u->pub.gen++;
+	return 0;
+}
+
+static void drop(struct fl_iommu_map *e)
+{
+	if (e->mem)
+		munmap(e->mem, e->mem_len);
+}
+
+int fl_iommu_unmap(struct fl_iommu *u, uint64_t iova, uint64_t size)
+{
+	uint64_t last = iova + (size - 1);
+	unsigned i, end;
+
+	if (!size || last < iova)
+		return -EINVAL;
+	i = lower(u, iova);
+	for (end = i; end < u->n && u->map[end].first <= last; end++) {
+		if (u->map[end].first < iova || u->map[end].last > last)
+			return -EINVAL;
+	}
+	if (end == i)
+		return -ENOENT;
+	for (unsigned k = i; k < end; k++)
+		drop(&u->map[k]);
+	memmove(&u->map[i], &u->map[end], (u->n - end) * sizeof(*u->map));
+	u->n -= end - i;
+	u->pub.gen++;
+	return 0;
+}
+
+void fl_iommu_clear(struct fl_iommu *u)
+{
+	for (unsigned i = 0; i < u->n; i++)
+		drop(&u->map[i]);
+	free(u->map);
+	u->map = NULL;
+	u->n = u->cap = 0;
+	u->pub.gen++;
+}
+
+const struct fl_model_iommu *fl_model_iommu(const struct fl_model *m)
+{
+	return &m->mmu.pub;
+}
+
+void *fl_model_dma_slow(struct fl_model *m, struct fl_model_tlb *t, fl_iova_t iova, uint64_t len,
+			unsigned prot)
+{
+	const struct fl_iommu_map *e = fl_iommu_find(&m->mmu, iova.v);
+
+	if (!e || !len || len - 1 > e->last - iova.v || (e->prot & prot) != prot || !e->base ||
+	    !fl_model_bus_master(m))
+		return NULL;
+	*t = (struct fl_model_tlb){ .gen = m->mmu.pub.gen,
+				    .first = e->first,
+				    .last = e->last,
+				    .base = e->base,
+				    .prot = e->prot };
+	return e->base + (iova.v - e->first);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of lib/model share, and how a test runs a model without a thread or a socket:
+ *
+ *   fl_engine_new(&opts, false, &e);              an engine that the caller turns by hand
+ *   fl_engine_add_ops(e, &ops, "key=value", NULL, -1, 0, &m);        a model with no client
+ *   fl_model_map(m, iova, size, prot, fd, off);   what DMA_MAP does (fd -1: no direct access)
+ *   fl_model_region(m, index, off, buf, len, write);         what REGION_READ/WRITE do
+ *   fl_model_irq_set(m, index, start, count, flags, bools, fds, nfds)
+ *   fl_engine_round(e, now);                      one round of every poll()
+ *   fl_engine_destroy(e);
+ */
+#ifndef MODEL_INTERNAL_H
+#define MODEL_INTERNAL_H
+
+#include <fl_model.h>
+#include <fl_wire.h>
+
+#include <pthread.h>
+#include <string.h>
+
+#define FL_MODEL_PAGE	   4096u
+#define FL_MODEL_CFG	   4096u
+#define FL_MODEL_REGIONS   9u
+#define FL_MODEL_IRQS	   5u
+#define FL_MODEL_MAX_MSIX  2048u
+#define FL_MODEL_MAX_MAPS  65535u
+#define FL_MODEL_MAX_ARGS  32u
+
+/* ---- args.c --------------------------------------------------------------------------- */
+
+struct fl_args {
+	const struct fl_log *log;
+	char *text;
+	unsigned n;
+	struct {
+		const char *key, *val;
+		bool used;
+	} kv[FL_MODEL_MAX_ARGS];
+};
+/** text may be NULL or empty. -EINVAL with a message: a key twice or empty, too many. */
+int fl_args_parse(const struct fl_log *log, const char *text, struct fl_args *a);
+/** Says which key nobody asked for; -EINVAL then. */
+int fl_args_check_used(const struct fl_args *a);
+void fl_args_free(struct fl_args *a);
+/** One number with suffix k, M, G (powers of 1000); all of `s` must be used up. */
+int fl_parse_u64(const char *s, uint64_t *out);
+
+/* ---- iommu.c -------------------------------------------------------------------------- */
+
+struct fl_iommu_map {
+	uint64_t first, last;
+	uint8_t *base; /* NULL: only by message */
+	unsigned prot;
+	uint8_t *mem; /* what is mmapped for it */
+	uint64_t mem_len;
+};
+
+struct fl_iommu {
+	struct fl_model_iommu pub;
+	struct fl_iommu_map *map; /* sorted, disjoint */
+	unsigned n, cap;
+};
+
+int fl_iommu_map(struct fl_iommu *u, const struct fl_log *log, uint64_t iova, uint64_t size,
+		 unsigned prot, int fd, uint64_t off);
+/** Every map inside [iova, iova+size); -ENOENT when there is none, -EINVAL if one sticks out. */
+int fl_iommu_unmap(struct fl_iommu *u, uint64_t iova, uint64_t size);
+void fl_iommu_clear(struct fl_iommu *u);
+const struct fl_iommu_map *fl_iommu_find(const struct fl_iommu *u, uint64_t iova);
+
+/* ---- irq.c ---------------------------------------------------------------------------- */
+
+struct fl_irq_vec {
+	int fd; /* eventfd to signal, -1 = none */
+	bool masked, pending;
+};
+
+struct fl_irq_index {
+	unsigned count;
+	struct fl_irq_vec *vec;
+};
+
+struct fl_irqs {
+	struct fl_irq_index index[FL_MODEL_IRQS];
+	int unmask_fd; /* INTx: unmasks when it is signalled */
+	bool level;    /* INTx: the model's line */
+	bool msg_on[FL_MODEL_IRQS]; /* a vector of it has an eventfd */
+};
+
+int fl_irqs_init(struct fl_model *m);
+/** Forgets every eventfd and mask: the client is gone. */
+void fl_irqs_release(struct fl_model *m);
+void fl_irqs_free(struct fl_model *m);
+void fl_irqs_reset(struct fl_model *m);
+/** INTx conditions (level, mask, command register) may have changed. */
+void fl_irq_intx_update(struct fl_model *m);
+/** The unmask eventfd is readable. */
+void fl_irq_unmask_event(struct fl_model *m);
+/** flags are VFIO's; takes the fds that it uses (sets them to -1). */
+int fl_model_irq_set(struct fl_model *m, unsigned index, unsigned start, unsigned count,
+		     uint32_t flags, const uint8_t *bools, int *fds, unsigned nfds);
+uint32_t fl_irq_flags(unsigned index);
+/** Pending bits of MSI-X vectors 64 * qword and up. */
+uint64_t fl_irq_pba(const struct fl_model *m, unsigned qword);
+
+/* ---- pci.c ---------------------------------------------------------------------------- */
+
+struct fl_pci_cfg {
+	uint8_t now[FL_MODEL_CFG], reset[FL_MODEL_CFG];
+	uint8_t wmask[FL_MODEL_CFG], w1c[FL_MODEL_CFG];
+	uint8_t owned[FL_MODEL_CFG]; /* bytes that belong to a capability */
+	unsigned msi, msix, pcie;    /* offsets of capabilities, 0 = none */
+	unsigned last_cap, last_ext;
+	unsigned msix_vectors, msix_bar;
+	uint64_t msix_table, msix_pba;
+	uint32_t msix_mem[FL_MODEL_MAX_MSIX * 4];
+};
+
+/** Aligned, size 1, 2 or 4, inside the space. */
+void fl_pci_write(struct fl_model *m, unsigned off, unsigned size, uint32_t v);
+/** Access to the MSI-X table or pending bits, which the library keeps; false: elsewhere. */
+bool fl_pci_msix_access(struct fl_model *m, unsigned bar, uint64_t off, unsigned size, uint64_t *v,
+			bool write);
+void fl_pci_init(struct fl_model *m);
+void fl_pci_reset(struct fl_model *m);
+unsigned fl_pci_cfg_size(const struct fl_model *m);
+
+/* ---- model.c -------------------------------------------------------------------------- */
+
+struct fl_server;
+
+struct fl_model {
+	const struct fl_model_ops *ops;
+	void *state;
+	struct fl_engine *engine;
+	const struct fl_log *log;
+	struct fl_model *next;
+	struct fl_iommu mmu;
+	struct fl_irqs irq;
+	struct fl_pci_cfg pci;
+	struct fl_model_bar bar[FL_MODEL_BARS];
+	uint8_t *bar_mem[FL_MODEL_BARS]; /* whole BAR, where it has shared ranges */
+	int bar_fd[FL_MODEL_BARS];
+	struct fl_model_stats stats;
+	struct fl_server *srv; /* NULL: no client ever */
+	bool ready;	       /* create() is over: no more set-up */
+	int set_up_error;      /* what a set-up call said */
+	bool auto_remove;      /* goes with its client */
+};
+
+#define FL_ADD_AUTO_REMOVE 1u
+
+static inline void fl_count(uint64_t *c)
+{
+	__atomic_store_n(c, *c + 1, __ATOMIC_RELAXED);
+}
+
+int fl_model_new(struct fl_engine *e, const struct fl_model_ops *ops, const char *args,
+		 struct fl_model **out);
+void fl_model_free(struct fl_model *m);
+/** Function reset: the client's mappings and eventfds stay. */
+void fl_model_reset(struct fl_model *m);
+/** The client is gone: mappings, eventfds, shared memory go too, then a reset. */
+void fl_model_release(struct fl_model *m);
+int fl_model_map(struct fl_model *m, uint64_t iova, uint64_t size, unsigned prot, int fd,
+		 uint64_t off);
+/** Region access in naturally aligned pieces. -EINVAL outside of it. */
+int fl_model_region(struct fl_model *m, unsigned index, uint64_t off, void *buf, uint32_t len,
+		    bool write);
+uint64_t fl_model_region_size(const struct fl_model *m, unsigned index);
+
+/* ---- engine.c ------------------------------------------------------------------------- */
+
+int fl_engine_new(const struct fl_engine_opts *o, bool thread, struct fl_engine **out);
+int fl_engine_add_ops(struct fl_engine *e, const struct fl_model_ops *ops, const char *args,
+		      const char *path, int fd, unsigned flags, struct fl_model **out);
+/** fl_engine_add() with flags. */
+int fl_engine_add_spec(struct fl_engine *e, const char *spec, const char *path, int fd,
+		       unsigned flags, struct fl_model **out);
+/** One poll() of every model; the work done. */
+unsigned fl_engine_round(struct fl_engine *e, uint64_t now_ns);
+/** Looks at every socket once, waiting up to timeout_ns; whether one had something. */
+bool fl_engine_sockets(struct fl_engine *e, uint64_t timeout_ns);
+const struct fl_log *fl_engine_log(const struct fl_engine *e);
+/** Wires of this engine, for names and for the fds that a sleep waits on. */
+struct fl_wire **fl_engine_wires(struct fl_engine *e);
+
+extern const struct fl_model_ops *const fl_builtin_models[];
+
+#endif
