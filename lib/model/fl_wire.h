@@ -2,13 +2,15 @@
 /*
  * Wires: where the cable of a modelled port ends. Run in the engine's thread.
  *
- *   wire=NAME                    the other port with that name (any engine of the process)
+ *   wire=NAME                    the other port with that name (two ports of one engine)
  *   wire=loop                    what is sent comes back
  *   wire=tap:IFNAME              a tap interface of the host (made if absent and allowed)
  *   wire=pcap,rx=FILE,tx=FILE    rx: file in (loop=N times, 0 = for ever; rate=PPS or rate=orig); tx: file out
  *   wire=gen                     generator (size=64 or 64-1518 or imix, flows=N, rate=PPS, count=N), swallows what
  *                                is sent
  *   wire=none                    no cable: link down
+ *
+ * A port that has said nothing by fl_wire_set_link() counts as up: its transmitter is on.
  */
 #ifndef FL_WIRE_H
 #define FL_WIRE_H

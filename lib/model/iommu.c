@@ -54,8 +54,8 @@ static int check_file(int fd, uint64_t off, uint64_t size, uint64_t *page)
 static int map_file(struct fl_iommu_map *e, const struct fl_log *log, uint64_t size, int fd,
 		    uint64_t off)
 {
-	int prot = (e->prot & FL_DMA_READ ? PROT_READ : 0) |
-		   (e->prot & FL_DMA_WRITE ? PROT_WRITE : 0);
+	int prot =
+		(e->prot & FL_DMA_READ ? PROT_READ : 0) | (e->prot & FL_DMA_WRITE ? PROT_WRITE : 0);
 	uint64_t page = FL_MODEL_PAGE, lead;
 	int r = check_file(fd, off, size, &page);
 	void *p;

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CMD_INTX_OFF	(1u << 10)
-#define STATUS_INTX	(1u << 3)
+#define CMD_INTX_OFF (1u << 10)
+#define STATUS_INTX  (1u << 3)
 
 static void close_fd(int *fd)
 {
@@ -141,7 +141,8 @@ void fl_irq_intx_update(struct fl_model *m)
 	struct fl_irq_vec *v = m->irq.index[FL_VFIO_IRQ_INTX].vec;
 	unsigned cmd = fl_model_cfg_get(m, 4, 2);
 
-	m->pci.now[6] = (uint8_t)((m->pci.now[6] & ~STATUS_INTX) | (m->irq.level ? STATUS_INTX : 0));
+	m->pci.now[6] =
+		(uint8_t)((m->pci.now[6] & ~STATUS_INTX) | (m->irq.level ? STATUS_INTX : 0));
 	if (!v || v->fd < 0 || v->masked || !m->irq.level || cmd & CMD_INTX_OFF ||
 	    fl_model_msi_enabled(m) || fl_model_msix_enabled(m))
 		return;
@@ -282,7 +283,8 @@ int fl_model_irq_set(struct fl_model *m, unsigned index, unsigned start, unsigne
 	    flags != (data | action) || index >= FL_MODEL_IRQS)
 		return -EINVAL;
 	if (!count) {
-		if (start || data != VFIO_IRQ_SET_DATA_NONE || action != VFIO_IRQ_SET_ACTION_TRIGGER)
+		if (start || data != VFIO_IRQ_SET_DATA_NONE ||
+		    action != VFIO_IRQ_SET_ACTION_TRIGGER)
 			return -EINVAL;
 		return set_trigger(m, index, 0, have, NULL, 0);
 	}
@@ -290,7 +292,8 @@ int fl_model_irq_set(struct fl_model *m, unsigned index, unsigned start, unsigne
 		return -EINVAL;
 	if (data == VFIO_IRQ_SET_DATA_EVENTFD)
 		return set_eventfds(m, index, start, count, action, fds, nfds);
-	if (action != VFIO_IRQ_SET_ACTION_TRIGGER && !(fl_irq_flags(index) & FL_VFIO_IRQ_F_MASKABLE))
+	if (action != VFIO_IRQ_SET_ACTION_TRIGGER &&
+	    !(fl_irq_flags(index) & FL_VFIO_IRQ_F_MASKABLE))
 		return -EINVAL;
 	for (unsigned i = 0; i < count; i++) {
 		if (data == VFIO_IRQ_SET_DATA_NONE || bools[i])

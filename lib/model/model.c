@@ -27,9 +27,9 @@ const char *fl_model_name(const struct fl_model *m)
 
 void *fl_model_bar_mem(struct fl_model *m, unsigned bar, uint64_t off)
 {
-	return bar < FL_MODEL_BARS && m->bar_mem[bar] && off < m->bar[bar].size ?
-		       m->bar_mem[bar] + off :
-		       NULL;
+	return bar < FL_MODEL_BARS && m->bar_mem[bar] && off < m->bar[bar].size
+		       ? m->bar_mem[bar] + off
+		       : NULL;
 }
 
 /*
@@ -198,20 +198,20 @@ static void shared_access(uint8_t *p, unsigned size, uint64_t *v, bool write)
 {
 	switch (size) {
 	case 1:
-		write ? __atomic_store_n(p, (uint8_t)*v, __ATOMIC_RELEASE) :
-			(void)(*v = __atomic_load_n(p, __ATOMIC_ACQUIRE));
+		write ? __atomic_store_n(p, (uint8_t)*v, __ATOMIC_RELEASE)
+		      : (void)(*v = __atomic_load_n(p, __ATOMIC_ACQUIRE));
 		break;
 	case 2:
-		write ? __atomic_store_n((uint16_t *)p, (uint16_t)*v, __ATOMIC_RELEASE) :
-			(void)(*v = __atomic_load_n((uint16_t *)p, __ATOMIC_ACQUIRE));
+		write ? __atomic_store_n((uint16_t *)p, (uint16_t)*v, __ATOMIC_RELEASE)
+		      : (void)(*v = __atomic_load_n((uint16_t *)p, __ATOMIC_ACQUIRE));
 		break;
 	case 4:
-		write ? __atomic_store_n((uint32_t *)p, (uint32_t)*v, __ATOMIC_RELEASE) :
-			(void)(*v = __atomic_load_n((uint32_t *)p, __ATOMIC_ACQUIRE));
+		write ? __atomic_store_n((uint32_t *)p, (uint32_t)*v, __ATOMIC_RELEASE)
+		      : (void)(*v = __atomic_load_n((uint32_t *)p, __ATOMIC_ACQUIRE));
 		break;
 	default:
-		write ? __atomic_store_n((uint64_t *)p, *v, __ATOMIC_RELEASE) :
-			(void)(*v = __atomic_load_n((uint64_t *)p, __ATOMIC_ACQUIRE));
+		write ? __atomic_store_n((uint64_t *)p, *v, __ATOMIC_RELEASE)
+		      : (void)(*v = __atomic_load_n((uint64_t *)p, __ATOMIC_ACQUIRE));
 	}
 }
 

@@ -19,13 +19,13 @@
 #include <pthread.h>
 #include <string.h>
 
-#define FL_MODEL_PAGE	   4096u
-#define FL_MODEL_CFG	   4096u
-#define FL_MODEL_REGIONS   9u
-#define FL_MODEL_IRQS	   5u
-#define FL_MODEL_MAX_MSIX  2048u
-#define FL_MODEL_MAX_MAPS  65535u
-#define FL_MODEL_MAX_ARGS  32u
+#define FL_MODEL_PAGE	  4096u
+#define FL_MODEL_CFG	  4096u
+#define FL_MODEL_REGIONS  9u
+#define FL_MODEL_IRQS	  5u
+#define FL_MODEL_MAX_MSIX 2048u
+#define FL_MODEL_MAX_MAPS 65535u
+#define FL_MODEL_MAX_ARGS 32u
 
 /* ---- args.c --------------------------------------------------------------------------- */
 
@@ -83,8 +83,8 @@ struct fl_irq_index {
 
 struct fl_irqs {
 	struct fl_irq_index index[FL_MODEL_IRQS];
-	int unmask_fd; /* INTx: unmasks when it is signalled */
-	bool level;    /* INTx: the model's line */
+	int unmask_fd;		    /* INTx: unmasks when it is signalled */
+	bool level;		    /* INTx: the model's line */
 	bool msg_on[FL_MODEL_IRQS]; /* a vector of it has an eventfd */
 };
 

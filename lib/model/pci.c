@@ -27,7 +27,8 @@ static void bad(struct fl_model *m, const char *what, unsigned off)
 
 static bool in_cfg(unsigned off, unsigned size)
 {
-	return (size == 1 || size == 2 || size == 4) && off % size == 0 && off <= FL_MODEL_CFG - size;
+	return (size == 1 || size == 2 || size == 4) && off % size == 0 &&
+	       off <= FL_MODEL_CFG - size;
 }
 
 void fl_model_cfg_set(struct fl_model *m, unsigned off, unsigned size, uint32_t v)
@@ -190,8 +191,8 @@ void fl_model_add_msix(struct fl_model *m, unsigned off, unsigned vectors, unsig
 		bad(m, "impossible MSI-X capability", off);
 	if (m->set_up_error)
 		return;
-	reg(m, off + PCI_MSIX_FLAGS, 2, vectors - 1,
-	    PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL, 0);
+	reg(m, off + PCI_MSIX_FLAGS, 2, vectors - 1, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL,
+	    0);
 	fl_model_cfg_set(m, off + PCI_MSIX_TABLE, 4, (uint32_t)table | bar);
 	fl_model_cfg_set(m, off + PCI_MSIX_PBA, 4, (uint32_t)pba | bar);
 	m->pci.msix = off;
@@ -214,7 +215,8 @@ void fl_model_add_pm(struct fl_model *m, unsigned off)
 
 void fl_model_add_pcie(struct fl_model *m, unsigned off, unsigned version, bool flr)
 {
-	unsigned len = version >= 2 ? PCI_CAP_EXP_ENDPOINT_SIZEOF_V2 : PCI_CAP_EXP_ENDPOINT_SIZEOF_V1;
+	unsigned len =
+		version >= 2 ? PCI_CAP_EXP_ENDPOINT_SIZEOF_V2 : PCI_CAP_EXP_ENDPOINT_SIZEOF_V1;
 
 	fl_model_add_cap(m, PCI_CAP_ID_EXP, off, len);
 	if (m->set_up_error)
@@ -224,8 +226,8 @@ void fl_model_add_pcie(struct fl_model *m, unsigned off, unsigned version, bool 
 	fl_model_cfg_set(m, off + PCI_EXP_DEVCAP, 4,
 			 1 | PCI_EXP_DEVCAP_RBER | (flr ? PCI_EXP_DEVCAP_FLR : 0));
 	reg(m, off + PCI_EXP_DEVCTL, 2,
-	    PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_NOSNOOP_EN | PCI_EXP_DEVCTL_READRQ_512B, 0x7fff,
-	    0);
+	    PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_NOSNOOP_EN | PCI_EXP_DEVCTL_READRQ_512B,
+	    0x7fff, 0);
 	reg(m, off + PCI_EXP_DEVSTA, 2, 0, 0,
 	    PCI_EXP_DEVSTA_CED | PCI_EXP_DEVSTA_NFED | PCI_EXP_DEVSTA_FED | PCI_EXP_DEVSTA_URD);
 	fl_model_cfg_set(m, off + PCI_EXP_LNKCAP, 4, PCI_EXP_LNKCAP_SLS_2_5GB | 1u << 4);
