@@ -215,8 +215,8 @@ static const char *check_clone(const struct fl_pkt *p)
 
 	if (!origin || origin->kind)
 		return "the packet that a clone shares is a clone itself";
-	if (origin->refcnt < 2)
-		return "the packet that a clone shares counts too few references";
+	if (fl_pkt_refs(origin) == 0)
+		return "the packet that a clone shares is free";
 	if (p->buf != origin->buf || p->iova.v != origin->iova.v)
 		return "a clone's buf or iova is not that of the packet it shares";
 	if (p->data_off + p->data_len > buf_len(origin))
@@ -230,7 +230,7 @@ static const char *check_seg(const struct fl_pkt *p)
 
 	if (!p->pool || !of_pool(p->pool, p))
 		return "pool is not the one that the packet stands in";
-	if (p->refcnt == 0)
+	if (fl_pkt_refs(p) == 0)
 		return "refcnt is 0: the packet is free";
 	if (p->kind > FL_PKT_CLONE)
 		return "kind is none that exists";

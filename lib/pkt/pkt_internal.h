@@ -67,4 +67,9 @@ static inline void fl_pool_set_buf(struct fl_pool *pool, struct fl_pkt *p)
 	p->iova = pool->area ? fl_iova_add(pool->iova, off) : fl_iova(FL_IOVA_BAD_V);
 }
 
+static inline uint16_t fl_pkt_refs(const struct fl_pkt *p)
+{
+	return __atomic_load_n(&p->refcnt, __ATOMIC_ACQUIRE);
+}
+
 #endif

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 /* the real symbols of the inline functions */
-extern uint32_t fl_pkt_word_(const struct fl_pkt *);
+extern bool fl_pkt_is_simple_(const struct fl_pkt *);
 extern unsigned fl_pool_slot_(const struct fl_pool *);
 extern struct fl_pool_cache *fl_pool_cache_(const struct fl_pool *);
 extern bool fl_pool_cache_is_(const struct fl_pool_cache *, const struct fl_pool *);
@@ -300,10 +300,10 @@ void fl_pkt_free_simple_slow_(struct fl_pool *pool, struct fl_pkt *const *pkts, 
 static bool drop_ref(struct fl_pkt *p, struct fl_pkt **origin)
 {
 	*origin = NULL;
-	if (__atomic_load_n(&p->refcnt, __ATOMIC_ACQUIRE) != 1) {
+	if (fl_pkt_refs(p) != 1) {
 		if (__atomic_sub_fetch(&p->refcnt, 1, __ATOMIC_ACQ_REL) != 0)
 			return false;
-		__atomic_store_n(&p->refcnt, 1, __ATOMIC_RELAXED);
+		p->refcnt = 1;
 	}
 	if (p->kind & FL_PKT_CLONE) {
 		*origin = p->pool->origin[p - p->pool->pkts];

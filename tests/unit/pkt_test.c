@@ -472,6 +472,7 @@ static void test_clone(void **state)
 	fl_pool_stats(pool, &st);
 	assert_int_equal(st.in_use, 2);
 	assert_int_equal(*(uint8_t *)fl_pkt_data(cc->next), 61);
+	assert_good(cc);
 	fl_pkt_free(cc);
 	assert_free_invariant(cc);
 	/* a clone that ended has its own buffer again */
