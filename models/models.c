@@ -2,6 +2,9 @@
 /* The built models. */
 #include <model_internal.h>
 
+extern const struct fl_model_ops fl_e1000e_model_ops;
+
 const struct fl_model_ops *const fl_builtin_models[] = {
+	&fl_e1000e_model_ops,
 	NULL,
 };
