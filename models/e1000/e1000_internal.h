@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <fl_model.h>
 #include <fl_wire.h>
@@ -126,7 +125,7 @@ struct e1000 {
 	uint64_t tim_latch;
 	uint32_t ioaddr;
 	uint32_t rss_tab[80][16]; /* Toeplitz: contribution of each nibble of the input */
-	uint32_t *own_sh;
+	uint32_t *own_sh;	  /* where those pages are when nobody may map them */
 	uint8_t *scratch;
 	uint32_t r[R_END / 4];
 };

@@ -88,6 +88,10 @@ void fl_e1000m_reset(struct e1000 *e, bool soft)
 {
 	uint32_t *ra = &e->r[R_RAL / 4];
 
+	/* there is none yet while create() runs */
+	e->sh = fl_model_bar_mem(e->m, 0, E1000_SHARED_OFF);
+	if (!e->sh)
+		e->sh = e->own_sh;
 	for (unsigned q = 0; q < E1000_QUEUES; q++) {
 		struct e1000_txq *t = &e->tx[q];
 
@@ -204,7 +208,8 @@ static int allocate(struct e1000 *e)
 		e->tx[q].buf = b + TX_BUF_ROOM;
 	}
 	e->scratch = malloc(E1000_MAX_FRAME);
-	return e->scratch ? fl_e1000m_fifo_alloc(e) : -ENOMEM;
+	e->own_sh = calloc(1, E1000_SHARED_LEN);
+	return e->scratch && e->own_sh ? fl_e1000m_fifo_alloc(e) : -ENOMEM;
 }
 
 static int create(struct fl_model *m, struct fl_args *args, void **state)
@@ -240,13 +245,6 @@ static int create(struct fl_model *m, struct fl_args *args, void **state)
 	e->an_ns = an_ms * 1000000;
 	bars(e, shared);
 	config_space(e, mac);
-	if (!shared)
-		e->own_sh = calloc(1, E1000_SHARED_LEN);
-	e->sh = shared ? fl_model_bar_mem(m, 0, E1000_SHARED_OFF) : e->own_sh;
-	if (!e->sh) {
-		rc = -ENOMEM;
-		goto fail;
-	}
 	fl_e1000m_nvm_init(e, mac);
 	fl_e1000m_reset(e, false);
 	rc = fl_wire_open(m, args, &port, &e->wire);
@@ -258,7 +256,6 @@ static int create(struct fl_model *m, struct fl_args *args, void **state)
 	*state = e;
 	return 0;
 fail:
-	e->wire = NULL;
 	destroy(e);
 	return rc;
 }

@@ -26,8 +26,7 @@ bool fl_e1000m_ring_load(struct e1000 *e, struct e1000_ring *r)
 		return false;
 	}
 	r->base = (uint64_t)fl_e1000m_rd(e, r->reg + 4) << 32 | fl_e1000m_masked(e, r->reg, ~0xfu);
-	r->d = fl_model_dma(e->m, e->mmu, &r->tlb, fl_iova(r->base), (uint64_t)n * 16,
-			    PROT_READ | PROT_WRITE);
+	r->d = fl_model_dma(e->m, e->mmu, &r->tlb, fl_iova(r->base), (uint64_t)n * 16, FL_DMA_RW);
 	if (fl_unlikely((uintptr_t)r->d & 15))
 		r->d = NULL;
 	return head != tail;

@@ -238,7 +238,7 @@ static inline void copy(uint8_t *d, const uint8_t *s, uint32_t n)
 
 static inline void *buffer(struct e1000 *e, struct e1000_ring *r, uint64_t iova, uint32_t len)
 {
-	return fl_model_dma(e->m, e->mmu, &r->buf, fl_iova(iova), len, PROT_WRITE);
+	return fl_model_dma(e->m, e->mmu, &r->buf, fl_iova(iova), len, FL_DMA_WRITE);
 }
 
 /* fetches the line of a descriptor to come and the buffer of a nearer one */

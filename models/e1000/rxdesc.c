@@ -91,7 +91,7 @@ static uint32_t cut(struct pieces *pc, const uint8_t **p, uint32_t max)
 static void put(struct e1000 *e, struct e1000_ring *r, struct pieces *pc, uint64_t iova,
 		uint32_t len)
 {
-	uint8_t *dst = fl_model_dma(e->m, e->mmu, &r->buf, fl_iova(iova), len, PROT_WRITE);
+	uint8_t *dst = fl_model_dma(e->m, e->mmu, &r->buf, fl_iova(iova), len, FL_DMA_WRITE);
 
 	while (len) {
 		const uint8_t *p;

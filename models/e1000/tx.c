@@ -8,7 +8,7 @@
 
 static const uint8_t *tx_buffer(struct e1000 *e, struct e1000_ring *r, uint64_t iova, uint32_t len)
 {
-	return fl_model_dma(e->m, e->mmu, &r->buf, fl_iova(iova), len, PROT_READ);
+	return fl_model_dma(e->m, e->mmu, &r->buf, fl_iova(iova), len, FL_DMA_READ);
 }
 
 unsigned fl_e1000m_tx_send(struct e1000 *e, const struct fl_frame *f, unsigned n)
