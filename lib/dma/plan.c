@@ -123,7 +123,7 @@ static void check_entries(const struct fl_dma_space *s, struct fl_dma_plan *p)
 {
 	p->entries_avail = UINT64_MAX;
 	for (const struct fl_dma_domain *d = s->domains; d; d = d->next)
-		if (d->entries_max && d->entries_avail < p->entries_avail)
+		if (!d->gone && d->entries_max && d->entries_avail < p->entries_avail)
 			p->entries_avail = d->entries_avail;
 	if (p->entries > p->entries_avail)
 		fail(p, -ENOSPC,

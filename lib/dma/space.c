@@ -418,7 +418,8 @@ unsigned fl_dma_windows(struct fl_dma_space *s, struct fl_iova_range *out, unsig
 
 	pthread_mutex_lock(&s->lock);
 	n = s->windows.n;
-	memcpy(out, s->windows.v, (n < max ? n : max) * sizeof(*out));
+	for (unsigned i = 0; i < n && i < max; i++)
+		out[i] = s->windows.v[i];
 	pthread_mutex_unlock(&s->lock);
 	return n;
 }
