@@ -592,6 +592,8 @@ static void test_random_steps(void **state)
 	}
 	for (unsigned i = 0; i < SLOTS; i++)
 		unmap(slot[i].a);
+	assert_true(stats(s).maps > 20000 && stats(s).map_errors > 500 &&
+		    stats(s).unmap_errors > 500);
 	assert_int_equal(d[0].n + d[1].n, 0);
 	fl_dma_domain_remove(dom[0], false);
 	fl_dma_domain_remove(dom[1], false);
