@@ -6,7 +6,9 @@
 #include <fl_dev.h>
 
 extern const struct fl_driver *const fl_builtin_drivers[];
+extern const struct fl_driver fl_e1000_driver;
 
 const struct fl_driver *const fl_builtin_drivers[] = {
+	&fl_e1000_driver,
 	NULL,
 };

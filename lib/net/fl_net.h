@@ -43,7 +43,8 @@ struct fl_mac {
 #define FL_OFF_TX_TSO	     (1ull << 19)
 #define FL_OFF_TX_VLAN	     (1ull << 20)
 #define FL_OFF_TX_MULTI_SEG  (1ull << 21)
-/** name of one offload bit as users type it ("rx_vlan_strip"), NULL past the last */
+/** Name of one offload bit as users type it ("rx_vlan_strip"), "" where a bit has no meaning, NULL
+ *  past the last. */
 FL_API const char *fl_offload_name(unsigned bit);
 
 /* Features beyond offloads, for the capability report and the generated tables. */
@@ -213,7 +214,7 @@ FL_API void fl_port_on_event(struct fl_port *p,
 
 /* ---- bursts --------------------------------------------------------------------------- */
 
-/** Every driver's queue begins with this. */
+/** Every driver's queue begins with this. The control thread swaps `burst` while another polls. */
 struct fl_rxq {
 	uint16_t (*burst)(struct fl_rxq *q, struct fl_pkt **pkts, uint16_t n);
 	struct fl_port *port;
@@ -232,13 +233,13 @@ FL_API struct fl_txq *fl_port_txq(const struct fl_port *p, uint16_t qid);
 /** Up to n received packets, now the caller's. Returns how many. */
 static inline uint16_t fl_rx_burst(struct fl_rxq *q, struct fl_pkt **pkts, uint16_t n)
 {
-	return q->burst(q, pkts, n);
+	return __atomic_load_n(&q->burst, __ATOMIC_RELAXED)(q, pkts, n);
 }
 
 /** Hands over up to n packets. The first `return` of them are the driver's, the rest the caller's. */
 static inline uint16_t fl_tx_burst(struct fl_txq *q, struct fl_pkt **pkts, uint16_t n)
 {
-	return q->burst(q, pkts, n);
+	return __atomic_load_n(&q->burst, __ATOMIC_RELAXED)(q, pkts, n);
 }
 
 /**

@@ -102,6 +102,7 @@ struct fl_port {
 	struct fl_flow_ctrl fc;
 	bool promisc, allmulti;
 	bool link_wanted; /* false after fl_port_link_set(down) */
+	bool resume;	  /* a reset that failed half-way has to start the port again */
 
 	void (*event)(struct fl_port *p, enum fl_port_event ev, void *arg);
 	void *event_arg;

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* PHY, link, flow control, LED. */
+#include "e1000_internal.h"
+
+#define MDIC_POLLS	 1000u
+#define MDIC_POLL_US	 50u
+#define FC_ADDR_LOW	 0x00c28001u /* 01:80:c2:00:00:01, where pause frames go */
+#define FC_ADDR_HIGH	 0x00000100u
+#define FC_ETHERTYPE	 0x8808u
+#define FC_PAUSE_DEFAULT 0x0680u
+#define LED_ON		 0x0eu
+#define LED_MODE_MASK	 0xfu
+
+/* ---- PHY ------------------------------------------------------------------------------ */
+
+static int mdic(struct fl_e1000 *e, uint32_t cmd, uint16_t reg, uint16_t *out)
+{
+	uint64_t now = fl_now_ns();
+	uint32_t v = 0;
+
+	if (now < e->phy_ready_ns)
+		fl_e1000_sleep_us((unsigned)((e->phy_ready_ns - now) / 1000 + 1));
+	fl_e1000_wr(e, E1000_MDIC, cmd | (uint32_t)reg << MDIC_REG_SHIFT | MDIC_PHY_ADDR1);
+	for (unsigned i = 0; i < MDIC_POLLS; i++) {
+		v = fl_e1000_rd(e, E1000_MDIC);
+		if (v & MDIC_READY)
+			break;
+		fl_e1000_sleep_us(MDIC_POLL_US);
+	}
+	/* the register number comes back: an answer to another question is none */
+	if (v == UINT32_MAX || !(v & MDIC_READY) || v & MDIC_ERROR ||
+	    ((v >> MDIC_REG_SHIFT) & 31u) != reg) {
+		e1000_err(e, "%s: PHY register %u: no usable answer (MDIC 0x%08x)",
+			  fl_dev_uri(e->port.dev), reg, v);
+		return -EIO;
+	}
+	if (out)
+		*out = (uint16_t)v;
+	return 0;
+}
+
+static int phy_read(struct fl_e1000 *e, uint16_t reg, uint16_t *out)
+{
+	return mdic(e, MDIC_OP_READ, reg, out);
+}
+
+static int phy_write(struct fl_e1000 *e, uint16_t reg, uint16_t v)
+{
+	return mdic(e, MDIC_OP_WRITE | v, reg, NULL);
+}
+
+/* ---- flow control --------------------------------------------------------------------- */
+
+/* what to advertise for a mode (802.3 annex 28B) */
+static uint16_t fc_advert(enum fl_fc_mode m)
+{
+	switch (m) {
+	case FL_FC_RX: /* cannot be said alone: offer both, obey only */
+	case FL_FC_FULL:
+		return ANAR_PAUSE | ANAR_ASM_DIR;
+	case FL_FC_TX:
+		return ANAR_ASM_DIR;
+	default:
+		return 0;
+	}
+}
+
+static enum fl_fc_mode fc_resolve(enum fl_fc_mode want, uint16_t ours, uint16_t theirs)
+{
+	if (ours & theirs & ANAR_PAUSE)
+		return want == FL_FC_RX ? FL_FC_RX : FL_FC_FULL;
+	if (!(ours & theirs & ANAR_ASM_DIR))
+		return FL_FC_NONE;
+	if (!(ours & ANAR_PAUSE) && theirs & ANAR_PAUSE)
+		return FL_FC_TX;
+	if (ours & ANAR_PAUSE && !(theirs & ANAR_PAUSE))
+		return FL_FC_RX;
+	return FL_FC_NONE;
+}
+
+/* puts the mode that holds now into CTRL */
+static int fc_program(struct fl_e1000 *e)
+{
+	enum fl_fc_mode mode = e->port.fc.mode;
+	uint32_t ctrl = fl_e1000_rd(e, E1000_CTRL) & ~(CTRL_RFCE | CTRL_TFCE);
+
+	if (e->port.fc.autoneg && mode != FL_FC_NONE) {
+		uint16_t ours, theirs;
+		int rc = phy_read(e, PHY_ANAR, &ours);
+
+		if (!rc)
+			rc = phy_read(e, PHY_ANLPAR, &theirs);
+		if (rc)
+			return rc;
+		mode = fc_resolve(mode, ours, theirs);
+	}
+	if (mode == FL_FC_RX || mode == FL_FC_FULL)
+		ctrl |= CTRL_RFCE;
+	if (mode == FL_FC_TX || mode == FL_FC_FULL)
+		ctrl |= CTRL_TFCE;
+	fl_e1000_wr(e, E1000_CTRL, ctrl);
+	return 0;
+}
+
+/* marks: room for one longest frame above the high one, two standard frames between them */
+static int fc_marks(struct fl_e1000 *e, uint32_t *high, uint32_t *low)
+{
+	uint32_t fifo = (fl_e1000_rd(e, E1000_PBA) & 0xffffu) << 10;
+	uint32_t frame = fl_e1000_frame_max(&e->port);
+	uint32_t tenth = fifo - fifo / 10;
+
+	*high = e->port.fc.high_water;
+	*low = e->port.fc.low_water;
+	if (!*high) {
+		*high = frame < fifo && fifo - frame < tenth ? fifo - frame : tenth;
+		*high &= ~7u;
+	}
+	if (!*low)
+		*low = *high > 3000 ? (*high - 3000) & ~7u : *high / 2 & ~7u;
+	if (*high > fifo || *low >= *high) {
+		e1000_err(e, "%s: flow control marks %u and %u; the receive FIFO has %u bytes",
+			  fl_dev_uri(e->port.dev), *low, *high, fifo);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int fc_registers(struct fl_e1000 *e)
+{
+	const struct fl_flow_ctrl *fc = &e->port.fc;
+	bool tx = fc->mode == FL_FC_TX || fc->mode == FL_FC_FULL;
+	uint32_t high = 0, low = 0;
+	int rc = tx ? fc_marks(e, &high, &low) : 0;
+
+	if (rc)
+		return rc;
+	fl_e1000_wr(e, E1000_FCT, FC_ETHERTYPE);
+	fl_e1000_wr(e, E1000_FCAH, FC_ADDR_HIGH);
+	fl_e1000_wr(e, E1000_FCAL, FC_ADDR_LOW);
+	fl_e1000_wr(e, E1000_FCTTV, fc->pause_time ? fc->pause_time : FC_PAUSE_DEFAULT);
+	fl_e1000_wr(e, E1000_FCRTL, tx ? low | FCRTL_XONE : 0);
+	fl_e1000_wr(e, E1000_FCRTH, high);
+	return 0;
+}
+
+/*
+ * Advertises the wanted pause modes; a link that is up is only taken down for that (negotiation
+ * lasts seconds) where the advertisement changes.
+ */
+static int advertise(struct fl_e1000 *e, bool *restart)
+{
+	uint16_t have, want;
+	int rc = phy_read(e, PHY_ANAR, &have);
+
+	if (rc || !e->port.fc.autoneg)
+		return rc;
+	want = (uint16_t)((have & ~(ANAR_PAUSE | ANAR_ASM_DIR)) | fc_advert(e->port.fc.mode));
+	if (want == have)
+		return 0;
+	*restart = true;
+	return phy_write(e, PHY_ANAR, want);
+}
+
+int fl_e1000_fc_apply(struct fl_port *p)
+{
+	struct fl_e1000 *e = fl_e1000_of(p);
+	bool restart = false;
+	uint16_t bmcr;
+	int rc;
+
+	rc = fc_registers(e);
+	if (!rc)
+		rc = advertise(e, &restart);
+	if (!rc && restart) {
+		rc = phy_read(e, PHY_BMCR, &bmcr);
+		if (!rc)
+			rc = phy_write(e, PHY_BMCR, bmcr | BMCR_AN_ENABLE | BMCR_AN_RESTART);
+	}
+	return rc ? rc : fc_program(e);
+}
+
+int fl_e1000_fc_get(struct fl_port *p, struct fl_flow_ctrl *out)
+{
+	struct fl_e1000 *e = fl_e1000_of(p);
+	uint32_t ctrl = fl_e1000_rd(e, E1000_CTRL);
+
+	*out = p->fc;
+	if (!p->started)
+		return 0;
+	out->mode = (ctrl & CTRL_RFCE ? FL_FC_RX : 0) | (ctrl & CTRL_TFCE ? FL_FC_TX : 0);
+	out->high_water = fl_e1000_rd(e, E1000_FCRTH);
+	out->low_water = fl_e1000_rd(e, E1000_FCRTL) & ~FCRTL_XONE;
+	out->pause_time = (uint16_t)fl_e1000_rd(e, E1000_FCTTV);
+	return 0;
+}
+
+/* ---- link ----------------------------------------------------------------------------- */
+
+static int phy_check(struct fl_e1000 *e)
+{
+	uint16_t id1, id2;
+	int rc;
+
+	rc = phy_read(e, PHY_ID1, &id1);
+	if (!rc)
+		rc = phy_read(e, PHY_ID2, &id2);
+	if (rc)
+		return rc;
+	if (((uint32_t)id1 << 16 | id2) == e->v->phy_id)
+		return 0;
+	e1000_err(e, "%s: PHY id 0x%04x%04x, a %s has 0x%08x", fl_dev_uri(e->port.dev), id1, id2,
+		  e->v->chip, e->v->phy_id);
+	return -EIO;
+}
+
+/* link on or off as the user wants it; the chip's own settings are left where they fit */
+static int link_program(struct fl_e1000 *e)
+{
+	uint32_t ctrl = fl_e1000_rd(e, E1000_CTRL) & ~(CTRL_FRCSPD | CTRL_FRCDPX | CTRL_BIT29);
+	bool restart = false;
+	uint16_t have, want;
+	int rc;
+
+	fl_e1000_wr(e, E1000_CTRL, e->port.link_wanted ? ctrl | CTRL_SLU : ctrl & ~CTRL_SLU);
+	rc = phy_read(e, PHY_BMCR, &have);
+	if (!rc)
+		rc = advertise(e, &restart);
+	if (rc)
+		return rc;
+	want = have;
+	if (!e->port.link_wanted)
+		want |= BMCR_POWER_DOWN;
+	else if (restart || have & BMCR_POWER_DOWN || !(have & BMCR_AN_ENABLE))
+		want = (uint16_t)((have & ~BMCR_POWER_DOWN) | BMCR_AN_ENABLE | BMCR_AN_RESTART);
+	return want == have ? 0 : phy_write(e, PHY_BMCR, want);
+}
+
+int fl_e1000_link_start(struct fl_e1000 *e)
+{
+	int rc;
+
+	e->ledctl = fl_e1000_rd(e, E1000_LEDCTL);
+	rc = phy_check(e);
+	if (!rc)
+		rc = fc_registers(e);
+	if (!rc)
+		rc = link_program(e);
+	return rc ? rc : fc_program(e);
+}
+
+/* the partner may be another one now, and have agreed on other pause modes */
+void fl_e1000_link_changed(struct fl_e1000 *e)
+{
+	if (fc_program(e))
+		e1000_warn(e, "%s: pause modes of the new link are not known",
+			   fl_dev_uri(e->port.dev));
+}
+
+int fl_e1000_link_get(struct fl_port *p, struct fl_link *out)
+{
+	static const uint32_t speeds[] = { 10, 100, 1000, 1000 };
+	struct fl_e1000 *e = fl_e1000_of(p);
+	uint32_t st = fl_e1000_rd(e, E1000_STATUS);
+
+	if (st == UINT32_MAX)
+		return -ENODEV;
+	out->autoneg = true;
+	out->up = st & STATUS_LU && p->link_wanted;
+	if (!out->up)
+		return 0;
+	out->speed = speeds[STATUS_SPEED(st)];
+	out->full_duplex = st & STATUS_FD;
+	return 0;
+}
+
+int fl_e1000_link_set(struct fl_port *p, bool up)
+{
+	return link_program(fl_e1000_of(p));
+}
+
+int fl_e1000_led(struct fl_port *p, bool on)
+{
+	struct fl_e1000 *e = fl_e1000_of(p);
+
+	/* LED0 on at will, and all back to what the NVM said */
+	fl_e1000_wr(e, E1000_LEDCTL, on ? (e->ledctl & ~LED_MODE_MASK) | LED_ON : e->ledctl);
+	return 0;
+}

@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Transmit, context and data descriptors.
+ *
+ * The ring is cut into batches of rs_thresh descriptors, which are reclaimed whole. The last
+ * frame that touches a batch asks for a report; DD there says that the batch is done. Every burst
+ * ends with a report as well, so that a frame never waits for later ones to be known as sent.
+ *
+ * A frame in one segment that asks for nothing and that nobody else holds takes the fast path; a
+ * batch of such frames out of one pool goes back to it without a look at the packets.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "e1000_internal.h"
+
+#define TX_RS_THRESH 32u
+#define PKT_PLAIN    0x00010001u /* nb_segs 1, kind 0, refcnt 1 */
+#define TX_ASKS	     0xffff0000u /* any transmit offload flag */
+#define TX_PAD_ROOM  64u
+#define L4_CSUM_TCP  16u
+#define L4_CSUM_UDP  6u
+#define IP_CSUM	     10u
+#define TSO_EXTRA    4u
+
+#define TXD_PLAIN    (TXD_DTYP_DATA | TXD_DEXT | TXD_IFCS | TXD_EOP)
+#define TX_CSUMS     (FL_TX_IP_CSUM | FL_TX_TCP_CSUM | FL_TX_UDP_CSUM | FL_TX_TSO)
+
+/* longest frame without FCS that a fast-path packet may have */
+#define TX_FRAME_MAX 9230u
+
+static inline uint32_t pkt_word(const struct fl_pkt *p)
+{
+	uint32_t w;
+
+	memcpy(&w, &p->nb_segs, sizeof(w));
+	return w;
+}
+
+_Static_assert(offsetof(struct fl_pkt, refcnt) == offsetof(struct fl_pkt, nb_segs) + 2 &&
+		       offsetof(struct fl_pkt, kind) == offsetof(struct fl_pkt, nb_segs) + 1,
+	       "pkt_word() reads these together");
+
+static inline bool tx_done(const struct fl_e1000_txq *q, uint16_t at)
+{
+	return __atomic_load_n(&q->ring[at].w[1], __ATOMIC_RELAXED) & TXD_DD;
+}
+
+/* ---- batches -------------------------------------------------------------------------- */
+
+static void free_mixed(struct fl_pkt **sw, uint32_t n)
+{
+	uint32_t k = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (sw[i])
+			sw[k++] = sw[i];
+	}
+	if (k)
+		fl_pkt_free_bulk(sw, k);
+}
+
+/* frees what full batches are done */
+static void reclaim(struct fl_e1000_txq *q)
+{
+	while (q->closed) {
+		struct fl_e1000_batch *b = &q->batches[q->oldest];
+		struct fl_pkt **sw = q->sw + (uint32_t)q->oldest * q->rs_thresh;
+
+		if (!tx_done(q, b->done))
+			return;
+		if (fl_likely(b->pool != NULL))
+			fl_pkt_free_simple(b->pool, sw, q->rs_thresh);
+		else
+			free_mixed(sw, q->rs_thresh);
+		q->free = (uint16_t)(q->free + q->rs_thresh);
+		q->oldest = (uint16_t)(q->oldest + 1 == q->nb_batches ? 0 : q->oldest + 1);
+		q->closed--;
+	}
+}
+
+static inline void ask_report(struct fl_e1000_txq *q, uint16_t at)
+{
+	q->ring[at].w[1] |= TXD_RS;
+	q->last_rs = at;
+}
+
+/* the open batch is full; `done` ends the last frame that touches it */
+static inline void close_batch(struct fl_e1000_txq *q, uint16_t done)
+{
+	struct fl_e1000_batch *b = &q->batches[q->open];
+
+	b->done = done;
+	b->pool = q->simple ? q->pool : NULL;
+	q->simple = true;
+	q->closed++;
+	q->open++;
+	q->batch_end = (uint16_t)(q->batch_end + q->rs_thresh);
+	if (q->open == q->nb_batches) {
+		q->open = 0;
+		q->batch_end = q->rs_thresh;
+	}
+}
+
+/* ---- the slow path: everything that is not one plain segment --------------------------- */
+
+/* area that a segment's bytes lie in, of this device's space; NULL = not mapped for it */
+static const struct fl_dma_area *seg_area(struct fl_e1000_txq *q, const struct fl_pkt *s)
+{
+	const uint8_t *at = s->buf + s->data_off;
+	const struct fl_dma_area *a = q->area;
+
+	if (a && at >= a->va && (uint64_t)(at - a->va) + s->data_len <= a->len)
+		return a;
+	a = s->kind ? NULL : fl_pool_area(s->pool);
+	if (!a || at < a->va || (uint64_t)(at - a->va) + s->data_len > a->len)
+		a = fl_dma_find(fl_ctx_space(q->q.port->ctx), at, s->data_len);
+	return a && a->space == fl_ctx_space(q->q.port->ctx) ? a : NULL;
+}
+
+static unsigned header_len(const struct fl_pkt *p)
+{
+	return p->l2_len + p->l3_len + (p->flags & FL_TX_TSO ? p->l4_len : 0u);
+}
+
+/*
+ * Erratum: with TSO the first buffer must hold more than the headers. Moves some bytes of the
+ * next segment behind them; false where that cannot be.
+ */
+static bool tso_extend(struct fl_pkt *p)
+{
+	struct fl_pkt *s = p->next;
+	unsigned hdr = header_len(p);
+
+	if (!(p->flags & FL_TX_TSO) || p->data_len > hdr || p->data_len == p->pkt_len)
+		return true;
+	if (!s || s->data_len < TSO_EXTRA || fl_pkt_tailroom(p) < TSO_EXTRA || p->kind ||
+	    __atomic_load_n(&p->refcnt, __ATOMIC_RELAXED) > 1 || s->kind ||
+	    __atomic_load_n(&s->refcnt, __ATOMIC_RELAXED) > 1)
+		return false;
+	memcpy((uint8_t *)fl_pkt_data(p) + p->data_len, fl_pkt_data(s), TSO_EXTRA);
+	p->data_len += TSO_EXTRA;
+	s->data_off += TSO_EXTRA;
+	s->data_len -= TSO_EXTRA;
+	return true;
+}
+
+/* offload fields that would make the chip read or write outside the frame, or stall it */
+static bool offload_ok(const struct fl_pkt *p)
+{
+	unsigned hdr = header_len(p);
+
+	if (!(p->flags & TX_CSUMS))
+		return p->pkt_len <= TX_FRAME_MAX;
+	/* offsets are 8 bits wide, and so is the length of TSO headers */
+	if (p->l2_len + p->l3_len + L4_CSUM_TCP > 255 || hdr > 255 || hdr > p->data_len ||
+	    !p->l2_len || !p->l3_len)
+		return false;
+	if (p->flags & FL_TX_TSO)
+		return p->tso_mss && p->l4_len && p->pkt_len > hdr &&
+		       p->pkt_len - hdr <= UINT16_MAX && p->tso_mss + hdr <= TX_FRAME_MAX;
+	return p->pkt_len <= TX_FRAME_MAX;
+}
+
+/* slots the frame needs, 0 = it cannot be sent; *pad = zero bytes to add */
+static uint32_t slots_needed(struct fl_e1000_txq *q, struct fl_pkt *p, uint32_t *pad)
+{
+	uint32_t n = 0, len = 0, segs = 0;
+
+	if (!tso_extend(p) || !offload_ok(p))
+		return 0;
+	for (const struct fl_pkt *s = p; s; s = s->next) {
+		if (++segs > p->nb_segs || !seg_area(q, s))
+			return 0;
+		n += (s->data_len + E1000_TXD_LEN_MAX - 1) / E1000_TXD_LEN_MAX;
+		len += s->data_len;
+	}
+	if (!n || len != p->pkt_len || segs != p->nb_segs)
+		return 0;
+	*pad = len < E1000_TX_LEN_MIN ? E1000_TX_LEN_MIN - len : 0;
+	n += *pad ? 1 : 0;
+	n += p->flags & TX_CSUMS ? 1 : 0;
+	/* more than that and a full ring might never get room enough */
+	return n <= (uint32_t)(q->nb_desc - 1 - q->rs_thresh) ? n : 0;
+}
+
+static struct fl_e1000_desc make_context(const struct fl_pkt *p)
+{
+	uint64_t ip = p->l2_len, l4 = ip + p->l3_len, flags = p->flags;
+	bool tcp = flags & (FL_TX_TCP_CSUM | FL_TX_TSO);
+	struct fl_e1000_desc c;
+
+	c.w[0] = ip | (ip + IP_CSUM) << 8 | (l4 - 1) << 16 | l4 << TXC_TUCSS_SHIFT |
+		 (l4 + (tcp ? L4_CSUM_TCP : L4_CSUM_UDP)) << (TXC_TUCSS_SHIFT + 8);
+	c.w[1] = TXD_DEXT | (tcp ? TXC_TCP : 0) | (flags & FL_TX_IPV6 ? 0 : TXC_IP);
+	if (flags & FL_TX_TSO) {
+		unsigned hdr = header_len(p);
+
+		c.w[1] |= TXD_TSE | (p->pkt_len - hdr) | (uint64_t)hdr << TXC_HDRLEN_SHIFT |
+			  (uint64_t)p->tso_mss << TXC_MSS_SHIFT;
+	}
+	return c;
+}
+
+/* command, options and tag of the frame's data descriptors */
+static uint64_t data_command(const struct fl_pkt *p)
+{
+	uint64_t cmd = TXD_DTYP_DATA | TXD_DEXT | TXD_IFCS;
+
+	if (p->flags & FL_TX_VLAN)
+		cmd |= TXD_VLE | (uint64_t)p->vlan_tci << TXD_VLAN_SHIFT;
+	if (p->flags & (FL_TX_TCP_CSUM | FL_TX_UDP_CSUM | FL_TX_TSO))
+		cmd |= TXD_POPTS_TXSM;
+	if (p->flags & FL_TX_IP_CSUM || (p->flags & FL_TX_TSO && !(p->flags & FL_TX_IPV6)))
+		cmd |= TXD_POPTS_IXSM;
+	if (p->flags & FL_TX_TSO)
+		cmd |= TXD_TSE;
+	return cmd;
+}
+
+/* where the frame's next descriptor goes; counts the batches that it passes the end of */
+struct tx_cursor {
+	uint16_t at, last, end, crossed;
+};
+
+static void put_desc(struct fl_e1000_txq *q, struct tx_cursor *c, uint64_t w0, uint64_t w1)
+{
+	q->ring[c->at].w[0] = w0;
+	q->ring[c->at].w[1] = w1;
+	q->sw[c->at] = NULL;
+	c->last = c->at++;
+	if (c->at == c->end) {
+		c->crossed++;
+		if (c->at == q->nb_desc)
+			c->at = 0;
+		c->end = (uint16_t)(c->at + q->rs_thresh);
+	}
+}
+
+static void put_segment(struct fl_e1000_txq *q, struct tx_cursor *c, const struct fl_pkt *s,
+			uint64_t cmd)
+{
+	uint64_t iova = fl_pkt_iova(s).v;
+
+	for (uint32_t left = s->data_len; left;) {
+		uint32_t len = left < E1000_TXD_LEN_MAX ? left : E1000_TXD_LEN_MAX;
+
+		put_desc(q, c, iova, cmd | len);
+		iova += len;
+		left -= len;
+	}
+}
+
+/* one frame of any kind; false = no room now. What cannot be sent is counted and freed. */
+static bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
+{
+	struct tx_cursor c = { .at = q->tail, .end = q->batch_end };
+	uint32_t pad, need = slots_needed(q, p, &pad);
+	uint64_t cmd = data_command(p);
+
+	if (!need) {
+		fl_e1000_count(&q->stats.errors, 1);
+		fl_pkt_free(p);
+		return true;
+	}
+	if (need > q->free) {
+		reclaim(q);
+		if (need > q->free)
+			return false;
+	}
+	for (const struct fl_pkt *s = p; s; s = s->next) {
+		if (fl_dma_post(seg_area(q, s), fl_pkt_iova(s), s->data_len))
+			return false;
+	}
+	/* later packets of this pool may take the fast path */
+	if (p->pool != q->pool && fl_pool_area(p->pool) &&
+	    fl_pool_area(p->pool)->space == fl_ctx_space(q->q.port->ctx)) {
+		q->pool = p->pool;
+		q->area = fl_pool_area(p->pool);
+	}
+	if (p->flags & TX_CSUMS) {
+		struct fl_e1000_desc ctx = make_context(p);
+
+		if (!q->ctx_valid || memcmp(&ctx, &q->ctx, sizeof(ctx)) != 0)
+			put_desc(q, &c, ctx.w[0], ctx.w[1]);
+		/* the chip keeps one context for both queues: with two at work none is reliable */
+		q->ctx = ctx;
+		q->ctx_valid = !fl_e1000_of(q->q.port)->shared_tx_context;
+	}
+	for (const struct fl_pkt *s = p; s; s = s->next)
+		put_segment(q, &c, s, cmd);
+	if (pad)
+		put_desc(q, &c, q->pad.v, cmd | pad);
+	q->ring[c.last].w[1] |= TXD_EOP;
+	q->sw[c.last] = p;
+
+	need = (uint32_t)(c.at >= q->tail ? c.at - q->tail : c.at + q->nb_desc - q->tail);
+	q->free = (uint16_t)(q->free - need);
+	q->tail = c.at;
+	if (c.crossed)
+		ask_report(q, c.last);
+	/* every batch that the frame has a part in is mixed, the one it ends in too */
+	q->simple = false;
+	for (; c.crossed; c.crossed--) {
+		close_batch(q, c.last);
+		q->simple = c.crossed == 1 && q->tail + q->rs_thresh == q->batch_end;
+	}
+	fl_e1000_count(&q->stats.packets, 1);
+	fl_e1000_count(&q->stats.bytes, p->pkt_len);
+	return true;
+}
+
+/* ---- burst ---------------------------------------------------------------------------- */
+
+/* plain packets at the tail, up to `n` of them in the open batch; returns how many */
+static inline uint32_t tx_plain(struct fl_e1000_txq *q, struct fl_pkt **pkts, uint32_t n,
+				uint64_t *bytes)
+{
+	const struct fl_dma_area *area = q->area;
+	struct fl_e1000_desc *d = q->ring + q->tail;
+	struct fl_pkt **sw = q->sw + q->tail;
+	struct fl_pool *pool = q->pool;
+	uint64_t sum = 0;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		const struct fl_pkt *p = pkts[i];
+		uint32_t len = p->data_len;
+		fl_iova_t iova = fl_pkt_iova(p);
+
+		if (fl_unlikely(p->pool != pool ||
+				((pkt_word(p) ^ PKT_PLAIN) | (p->flags & TX_ASKS)) ||
+				len - E1000_TX_LEN_MIN > TX_FRAME_MAX - E1000_TX_LEN_MIN))
+			break;
+		if (fl_unlikely(fl_dma_post(area, iova, len)))
+			break;
+		d[i].w[0] = iova.v;
+		d[i].w[1] = TXD_PLAIN | len;
+		sw[i] = pkts[i];
+		sum += len;
+	}
+	*bytes += sum;
+	return i;
+}
+
+static uint16_t tx_burst(struct fl_txq *fq, struct fl_pkt **pkts, uint16_t n)
+{
+	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
+	uint64_t bytes = 0;
+	uint32_t sent = 0, plain = 0;
+	bool wrote = false;
+
+	if (q->free < q->free_thresh)
+		reclaim(q);
+	while (sent < n) {
+		uint32_t room = q->batch_end - q->tail, k;
+
+		room = room < q->free ? room : q->free;
+		room = room < n - sent ? room : n - sent;
+		k = tx_plain(q, pkts + sent, room, &bytes);
+		sent += k;
+		plain += k;
+		q->free = (uint16_t)(q->free - k);
+		q->tail = (uint16_t)(q->tail + k);
+		if (q->tail == q->batch_end) {
+			uint16_t last = (uint16_t)(q->tail - 1);
+
+			if (q->tail == q->nb_desc)
+				q->tail = 0;
+			ask_report(q, last);
+			close_batch(q, last);
+		}
+		if (k < room) {
+			uint16_t tail = q->tail;
+
+			if (!tx_one_slow(q, pkts[sent]))
+				break;
+			sent++;
+			wrote |= q->tail != tail;
+		} else if (!q->free) {
+			reclaim(q);
+			if (!q->free)
+				break;
+		}
+	}
+	if (wrote || plain) {
+		uint16_t last = (uint16_t)((q->tail ? q->tail : q->nb_desc) - 1);
+
+		if (plain) {
+			fl_e1000_count(&q->stats.packets, plain);
+			fl_e1000_count(&q->stats.bytes, bytes);
+		}
+		if (q->last_rs != last)
+			ask_report(q, last);
+		fl_doorbell_ring(&q->db, q->tail);
+	}
+	return (uint16_t)sent;
+}
+
+/* ---- control -------------------------------------------------------------------------- */
+
+int fl_e1000_txq_setup(struct fl_port *p, uint16_t qid, const struct fl_txq_conf *c,
+		       struct fl_txq **out)
+{
+	struct fl_e1000 *e = fl_e1000_of(p);
+	size_t ring = c->nb_desc * sizeof(struct fl_e1000_desc);
+	struct fl_e1000_txq *q;
+	int rc = -ENOMEM;
+
+	q = aligned_alloc(FL_CACHE_LINE, fl_align_up(sizeof(*q), FL_CACHE_LINE));
+	if (!q)
+		return rc;
+	memset(q, 0, sizeof(*q));
+	q->nb_desc = c->nb_desc;
+	q->rs_thresh = c->rs_thresh;
+	if (!q->rs_thresh) {
+		/* the largest power of two that divides the ring, a quarter of it at most */
+		for (q->rs_thresh = TX_RS_THRESH;
+		     c->nb_desc % q->rs_thresh || q->rs_thresh > c->nb_desc / 4;)
+			q->rs_thresh /= 2;
+	}
+	q->nb_batches = q->nb_desc / q->rs_thresh;
+	/* early, so that packets come back to the pool's cache while they are warm */
+	q->free_thresh =
+		c->free_thresh ? c->free_thresh : (uint16_t)(q->nb_desc - 2 * q->rs_thresh);
+	q->sw = calloc(q->nb_desc, sizeof(*q->sw));
+	q->batches = calloc(q->nb_batches, sizeof(*q->batches));
+	if (!q->sw || !q->batches)
+		goto err;
+	rc = fl_e1000_ring_alloc(e, ring + TX_PAD_ROOM, &q->mem);
+	if (rc)
+		goto err;
+	q->ring = q->mem.desc;
+	q->pad = fl_iova_add(q->mem.iova, ring);
+	*out = &q->q;
+	return 0;
+err:
+	free(q->batches);
+	free(q->sw);
+	free(q);
+	return rc;
+}
+
+void fl_e1000_txq_release(struct fl_txq *fq)
+{
+	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
+
+	fl_e1000_ring_free(fl_e1000_of(fq->port), &q->mem);
+	free(q->batches);
+	free(q->sw);
+	free(q);
+}
+
+/* frees every packet that the queue holds; the chip is off */
+void fl_e1000_tx_drain(struct fl_txq *fq)
+{
+	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
+
+	for (uint16_t at = (uint16_t)(q->oldest * q->rs_thresh); at != q->tail;) {
+		if (q->sw[at])
+			fl_pkt_free(q->sw[at]);
+		at = (uint16_t)(at + 1 == q->nb_desc ? 0 : at + 1);
+	}
+	q->tail = 0;
+	q->open = 0;
+	q->oldest = 0;
+	q->closed = 0;
+}
+
+void fl_e1000_tx_start(struct fl_e1000 *e)
+{
+	e->shared_tx_context = e->port.conf.nb_txq > 1;
+	fl_e1000_wr(e, E1000_TIDV, 0);
+	fl_e1000_wr(e, E1000_TADV, 0);
+	fl_e1000_wr(e, E1000_TIPG, TIPG_COPPER);
+	for (unsigned i = 0; i < e->port.conf.nb_txq; i++) {
+		struct fl_e1000_txq *q = (struct fl_e1000_txq *)e->port.txq[i];
+
+		q->tail = 0;
+		q->open = 0;
+		q->oldest = 0;
+		q->closed = 0;
+		q->batch_end = q->rs_thresh;
+		q->free = (uint16_t)(q->nb_desc - 1);
+		q->simple = true;
+		q->ctx_valid = false;
+		q->pool = NULL;
+		q->area = NULL;
+		q->last_rs = UINT16_MAX;
+		fl_e1000_wr(e, E1000_TDBAL(i), (uint32_t)q->mem.iova.v);
+		fl_e1000_wr(e, E1000_TDBAH(i), (uint32_t)(q->mem.iova.v >> 32));
+		fl_e1000_wr(e, E1000_TDLEN(i), q->nb_desc * (uint32_t)sizeof(struct fl_e1000_desc));
+		fl_e1000_wr(e, E1000_TDH(i), 0);
+		fl_e1000_wr(e, E1000_TDT(i), 0);
+		fl_doorbell_init(&q->db, e->port.dev, 0, E1000_TDT(i));
+	}
+}
+
+void fl_e1000_tx_run(struct fl_e1000 *e)
+{
+	if (!e->port.conf.nb_txq)
+		return;
+	fl_e1000_wr(e, E1000_TCTL,
+		    TCTL_EN | TCTL_PSP | TCTL_CT(15u) | TCTL_COLD(0x3fu) | TCTL_RTLC);
+	for (unsigned i = 0; i < e->port.conf.nb_txq; i++)
+		__atomic_store_n(&e->port.txq[i]->burst, tx_burst, __ATOMIC_RELEASE);
+}
+
+/* ---- what stands beside the burst ------------------------------------------------------ */
+
+/* the chip writes each segment's length into the IP header, and wants to find 0 there */
+static bool tso_zero_length(struct fl_pkt *p)
+{
+	uint8_t *at = (uint8_t *)fl_pkt_data(p) + p->l2_len + (p->flags & FL_TX_IPV6 ? 4 : 2);
+
+	if (!(p->flags & FL_TX_TSO) || !(at[0] | at[1]))
+		return true;
+	if (p->kind || __atomic_load_n(&p->refcnt, __ATOMIC_RELAXED) > 1)
+		return false;
+	at[0] = 0;
+	at[1] = 0;
+	return true;
+}
+
+uint16_t fl_e1000_tx_prepare(struct fl_txq *fq, struct fl_pkt **pkts, uint16_t n)
+{
+	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
+	uint32_t pad;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		if (!slots_needed(q, pkts[i], &pad) || !tso_zero_length(pkts[i]))
+			break;
+	}
+	return i;
+}
+
+int fl_e1000_tx_done_cleanup(struct fl_txq *fq, uint32_t n)
+{
+	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
+	uint16_t at = (uint16_t)(q->oldest * q->rs_thresh);
+	uint16_t end = at;
+	uint32_t freed = 0;
+	const uint32_t left = (uint32_t)(q->nb_desc - 1 - q->free);
+
+	/* up to the last report that has come */
+	for (uint16_t i = at, k = 0; k < left; k++) {
+		uint16_t next = (uint16_t)(i + 1 == q->nb_desc ? 0 : i + 1);
+
+		if (tx_done(q, i))
+			end = next;
+		i = next;
+	}
+	for (; at != end && (!n || freed < n); at = (uint16_t)(at + 1 == q->nb_desc ? 0 : at + 1)) {
+		uint16_t b = (uint16_t)(at / q->rs_thresh);
+
+		if (!q->sw[at])
+			continue;
+		fl_pkt_free(q->sw[at]);
+		q->sw[at] = NULL;
+		freed++;
+		/* the batch has holes now; its slots come back as ever, when it is done as a whole
+		 */
+		q->batches[b].pool = NULL;
+		if (b == q->open)
+			q->simple = false;
+	}
+	reclaim(q);
+	return (int)freed;
+}
+
+int fl_e1000_txq_desc_status(struct fl_txq *fq, uint16_t off)
+{
+	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
+	uint32_t used = (uint32_t)(q->nb_desc - 1 - q->free);
+	uint32_t pos = (uint32_t)q->tail + off, i, k;
+
+	if (off >= q->nb_desc)
+		return -EINVAL;
+	pos = pos >= q->nb_desc ? pos - q->nb_desc : pos;
+	/* in flight are [oldest, tail): those before a report that has come are done */
+	i = (uint32_t)q->oldest * q->rs_thresh;
+	k = pos >= i ? pos - i : pos + q->nb_desc - i;
+	if (k >= used)
+		return FL_DESC_DONE;
+	for (i = pos; k < used; k++) {
+		if (tx_done(q, (uint16_t)i))
+			return FL_DESC_DONE;
+		i = i + 1 == q->nb_desc ? 0 : i + 1;
+	}
+	return FL_DESC_AVAIL;
+}
+
+int fl_e1000_txq_desc_read(struct fl_txq *fq, uint16_t pos, uint64_t out[2])
+{
+	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
+
+	if (pos >= q->nb_desc)
+		return -EINVAL;
+	out[0] = __atomic_load_n(&q->ring[pos].w[0], __ATOMIC_RELAXED);
+	out[1] = __atomic_load_n(&q->ring[pos].w[1], __ATOMIC_RELAXED);
+	return 0;
+}
+
+int fl_e1000_txq_info(struct fl_txq *fq, struct fl_txq_info *out)
+{
+	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
+
+	out->nb_desc = q->nb_desc;
+	out->free_thresh = q->free_thresh;
+	out->rs_thresh = q->rs_thresh;
+	return 0;
+}
