@@ -75,8 +75,8 @@ static void build(uint8_t *p, uint32_t len, uint32_t flow)
 	put16(p + UDP_OFF + 2, 9); /* discard */
 	put16(p + UDP_OFF + 4, udp_len);
 	put16(p + UDP_OFF + 6, 0);
-	/* the pseudo header: addresses, protocol, length; the payload of zeros adds nothing */
-	sum = fold(sum16(p + IP_OFF + 12, 16, 17 + udp_len) + sum16(p + UDP_OFF + 4, 2, 0));
+	/* addresses and UDP header lie together; protocol and length once more, payload of zeros */
+	sum = fold(sum16(p + IP_OFF + 12, 16, 17 + udp_len));
 	put16(p + UDP_OFF + 6, sum ? sum : 0xffff);
 }
 
