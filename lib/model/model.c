@@ -231,7 +231,7 @@ static void bar_access(struct fl_model *m, unsigned bar, uint64_t off, unsigned 
 static void cfg_access(struct fl_model *m, unsigned off, unsigned size, uint64_t *v, bool write)
 {
 	if (write)
-		fl_pci_write(m, off, size, (uint32_t)*v);
+		fl_mpci_write(m, off, size, (uint32_t)*v);
 	else
 		*v = fl_model_cfg_get(m, off, size);
 }

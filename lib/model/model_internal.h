@@ -118,7 +118,7 @@ struct fl_pci_cfg {
 };
 
 /** Aligned, size 1, 2 or 4, inside the space. */
-void fl_pci_write(struct fl_model *m, unsigned off, unsigned size, uint32_t v);
+void fl_mpci_write(struct fl_model *m, unsigned off, unsigned size, uint32_t v);
 /** Access to the MSI-X table or pending bits, which the library keeps; false: elsewhere. */
 bool fl_pci_msix_access(struct fl_model *m, unsigned bar, uint64_t off, unsigned size, uint64_t *v,
 			bool write);

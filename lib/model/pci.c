@@ -266,7 +266,7 @@ void fl_pci_reset(struct fl_model *m)
 	m->mmu.pub.gen++;
 }
 
-void fl_pci_write(struct fl_model *m, unsigned off, unsigned size, uint32_t v)
+void fl_mpci_write(struct fl_model *m, unsigned off, unsigned size, uint32_t v)
 {
 	struct fl_pci_cfg *p = &m->pci;
 	bool flr = p->pcie && off <= p->pcie + PCI_EXP_DEVCTL + 1 &&
