@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fl-devinfo features URI: what a port reports of itself; its Markdown is the driver page's table.
+ */
+#include "devinfo.h"
+
+#include <errno.h>
+#include <fl_model.h>
+#include <stdio.h>
+#include <string.h>
+
+struct limit {
+	const char *name;
+	uint64_t value;
+};
+
+#define NLIMITS 16u
+
+static void limits(const struct fl_port_info *i, struct limit out[NLIMITS])
+{
+	const struct limit all[NLIMITS] = {
+		{ "receive queues", i->rxq_max },
+		{ "transmit queues", i->txq_max },
+		{ "receive descriptors, least", i->rxd_min },
+		{ "receive descriptors, most", i->rxd_max },
+		{ "transmit descriptors, least", i->txd_min },
+		{ "transmit descriptors, most", i->txd_max },
+		{ "MTU, least", i->mtu_min },
+		{ "MTU, most", i->mtu_max },
+		{ "further unicast addresses", i->mac_max },
+		{ "segments a packet", i->seg_max },
+		{ "bytes of a TSO packet", i->tso_max },
+		{ "RSS table entries", i->reta_size },
+		{ "RSS key bytes", i->rss_key_size },
+		{ "10 Mbit/s", !!(i->speeds & FL_SPEED_10) },
+		{ "100 Mbit/s", !!(i->speeds & FL_SPEED_100) },
+		{ "1000 Mbit/s", !!(i->speeds & FL_SPEED_1000) },
+	};
+
+	memcpy(out, all, sizeof(all));
+}
+
+static void print_bits(uint64_t bits, const char *(*name)(unsigned bit), const char *fmt)
+{
+	for (unsigned bit = 0; bit < 64; bit++)
+		if (name(bit))
+			printf(fmt, name(bit), bits & 1ull << bit ? "yes" : "-");
+}
+
+static void print_text(const struct fl_port_info *i, bool md)
+{
+	const char *row = md ? "| %s | %s |\n" : "  %-30s %s\n";
+	struct limit l[NLIMITS];
+	char number[24];
+
+	limits(i, l);
+	printf(md ? "| feature | %s, %s |\n| --- | --- |\n" : "%s, %s\nFeatures\n", i->driver,
+	       i->chip);
+	print_bits(i->features, fl_feature_name, row);
+	printf(md ? "\n| offload | %s |\n| --- | --- |\n" : "Offloads\n", i->chip);
+	print_bits(i->offloads, fl_offload_name, row);
+	printf(md ? "\n| limit | %s |\n| --- | --- |\n" : "Limits\n", i->chip);
+	for (unsigned k = 0; k < NLIMITS; k++) {
+		snprintf(number, sizeof(number), "%llu", (unsigned long long)l[k].value);
+		printf(row, l[k].name, number);
+	}
+}
+
+static struct json_object *bits_json(uint64_t bits, const char *(*name)(unsigned bit))
+{
+	struct json_object *o = json_object_new_object();
+
+	for (unsigned bit = 0; bit < 64; bit++)
+		if (name(bit))
+			di_json_bool(o, name(bit), bits & 1ull << bit);
+	return o;
+}
+
+static void print_as_json(const struct fl_port_info *i)
+{
+	struct json_object *o = json_object_new_object(), *lim = json_object_new_object();
+	struct limit l[NLIMITS];
+
+	limits(i, l);
+	for (unsigned k = 0; k < NLIMITS; k++)
+		di_json_int(lim, l[k].name, (int64_t)l[k].value);
+	di_json_text(o, "driver", i->driver);
+	di_json_text(o, "chip", i->chip);
+	json_object_object_add(o, "features", bits_json(i->features, fl_feature_name));
+	json_object_object_add(o, "offloads", bits_json(i->offloads, fl_offload_name));
+	json_object_object_add(o, "limits", lim);
+	di_print_json(o);
+}
+
+int di_features(const char *uri, bool md, bool json)
+{
+	struct fl_port_info info;
+	struct fl_port *port;
+	struct fl_ctx *ctx;
+	int ret = fl_ctx_create(NULL, &ctx), end;
+
+	if (ret)
+		return ret;
+	ret = fl_model_enable(ctx, NULL);
+	if (!ret)
+		ret = fl_port_open(ctx, uri, &port);
+	if (!ret) {
+		fl_port_info(port, &info);
+		if (json)
+			print_as_json(&info);
+		else
+			print_text(&info, md);
+		fl_port_close(port);
+	} else {
+		fprintf(stderr, "fl-devinfo: %s: %s\n", uri, strerror(-ret));
+	}
+	end = fl_ctx_destroy(ctx);
+	return ret ? ret : end;
+}
+
+int di_models(bool json)
+{
+	struct json_object *list = json_object_new_array();
+	const struct fl_model_ops *m;
+
+	for (unsigned i = 0; (m = fl_model_at(i)); i++) {
+		struct json_object *o = json_object_new_object();
+
+		di_json_text(o, "name", m->name);
+		di_json_text(o, "arguments", m->help);
+		json_object_array_add(list, o);
+		if (!json)
+			printf("model:%s\n%s%s", m->name, m->help ? m->help : "",
+			       m->help ? "\n" : "");
+	}
+	if (json)
+		di_print_json(list);
+	else
+		json_object_put(list);
+	return 0;
+}
