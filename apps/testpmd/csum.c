@@ -62,7 +62,7 @@ static void set_l4(struct tp_stream *s, struct fl_pkt *p, const struct l4 *l4, u
 		return; /* fl_tx_prepare() seeds the field */
 	}
 	memset(field, 0, sizeof(csum));
-	csum = (uint16_t)~fl_csum_fold(l4->pseudo + sum_range(p, l4->off, l4->len));
+	csum = (uint16_t)~fl_csum_fold(fl_csum_fold(l4->pseudo) + sum_range(p, l4->off, l4->len));
 	if (!tcp && !csum)
 		csum = 0xffff; /* 0 would say "none" */
 	memcpy(field, &csum, sizeof(csum));
