@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The built models. */
-#include <model_internal.h>
+#include <fl_model.h>
 
 extern const struct fl_model_ops fl_e1000e_model_ops;
 

@@ -172,7 +172,9 @@ FL_API void fl_engine_remove(struct fl_engine *e, struct fl_model *m);
 /** Runs fn in the engine's thread, between polls, and waits for it. */
 FL_API void fl_engine_call(struct fl_engine *e, void (*fn)(void *arg), void *arg);
 
-/** i-th built model (models/models.c), NULL past the end. */
+/** The built models, defined in models/models.c; ends with NULL. */
+extern const struct fl_model_ops *const fl_builtin_models[];
+/** i-th built model, NULL past the end. */
 FL_API const struct fl_model_ops *fl_model_at(unsigned i);
 
 /**

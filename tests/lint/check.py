@@ -26,7 +26,7 @@ BELOW = {
     'lib/pkt': ['lib/base', 'lib/mem', 'lib/ring', 'lib/dma'],
     'lib/net': ['lib/base', 'lib/mem', 'lib/ring', 'lib/dma', 'lib/vfio', 'lib/dev', 'lib/pkt'],
 }
-BELOW['drivers'] = list(BELOW) 
+BELOW['drivers'] = list(BELOW)
 BELOW['lib/model'] = list(BELOW)[:-2] + ['lib/net']
 BELOW['models'] = [r for r in BELOW if r != 'drivers']
 BELOW['apps'] = list(BELOW)
@@ -81,7 +81,8 @@ def layers():
     for f in sources:
         mine = room(f)
         for inc in re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', text(f), re.M):
-            there = home.get(os.path.basename(inc))
+            beside = os.path.join(os.path.dirname(f), inc)
+            there = beside if beside in sources else home.get(os.path.basename(inc))
             if not there or room(there) == mine:
                 continue
             if room(there) not in BELOW[mine]:
