@@ -75,8 +75,7 @@ static int unmap_one(struct fl_dma_domain *d, const struct fl_dma_mapping *m, bo
 
 /* ---- a change, in one domain and in all --------------------------------------------------- */
 
-/* Puts `from` back after a change that failed. Where that fails too, all that is left is to say so.
- */
+/* Puts mappings back after a change that failed. Where that fails too, it can only be said. */
 static void restore(struct fl_dma_domain *d, const struct fl_dma_mapping *m, unsigned n)
 {
 	while (n--)
@@ -317,30 +316,40 @@ static int check_areas(const struct fl_dma_domain *d)
 	return 0;
 }
 
+/* The run that begins at *index; moves on to the next. */
+static struct fl_dma_mapping next_run(const struct fl_dma_space *s, size_t *index)
+{
+	struct fl_run r = fl_run_of(s, *index);
+
+	*index = r.last + 1;
+	return fl_run_mapping(s, r);
+}
+
+/* Takes out the runs before area `end`, which begins one. */
+static void take_back_runs(struct fl_dma_domain *d, size_t end)
+{
+	for (size_t i = 0; !d->gone && i < end;) {
+		struct fl_dma_mapping m = next_run(d->space, &i);
+
+		take_back(d, &m, 1);
+	}
+}
+
 static int replay_runs(struct fl_dma_domain *d)
 {
 	struct fl_dma_space *s = d->space;
-	struct fl_run r;
-	size_t i;
-	int rc = 0;
+	int rc;
 
-	for (i = 0; i < s->by_iova.n; i = r.last + 1) {
-		struct fl_dma_mapping m;
+	for (size_t i = 0, begin = 0; i < s->by_iova.n; begin = i) {
+		struct fl_dma_mapping m = next_run(s, &i);
 
-		r = fl_run_of(s, i);
-		m = fl_run_mapping(s, r);
 		rc = map_one(d, &m);
-		if (rc)
-			break;
+		if (rc) {
+			take_back_runs(d, begin);
+			return rc;
+		}
 	}
-	for (size_t j = 0; rc && j < i; j = r.last + 1) {
-		struct fl_dma_mapping m;
-
-		r = fl_run_of(s, j);
-		m = fl_run_mapping(s, r);
-		take_back(d, &m, 1);
-	}
-	return rc;
+	return 0;
 }
 
 /* `d` is not gone, empty, and its limits are read. */
@@ -368,16 +377,8 @@ static void unlink_domain(struct fl_dma_domain *d)
 	while (*p != d)
 		p = &(*p)->next;
 	*p = d->next;
-}
-
-/* Links d at the end: the first domain's windows are then the first in messages. */
-static void link_domain(struct fl_dma_domain *d)
-{
-	struct fl_dma_domain **p = &d->space->domains;
-
-	while (*p)
-		p = &(*p)->next;
-	*p = d;
+	if (meet_all(d->space))
+		fl_err(d->space->log, "dma", "out of memory: windows stay narrower than need be");
 }
 
 static int refuse_empty_windows(const struct fl_dma_domain *d)
@@ -395,23 +396,22 @@ static int refuse_empty_windows(const struct fl_dma_domain *d)
 
 static int join(struct fl_dma_domain *d)
 {
+	struct fl_dma_domain **last;
 	int rc;
 
 	rc = read_limits(d);
 	if (rc)
 		return rc;
-	link_domain(d);
+	for (last = &d->space->domains; *last; last = &(*last)->next)
+		;
+	*last = d;
 	rc = meet_all(d->space);
 	if (!rc)
 		rc = refuse_empty_windows(d);
 	if (!rc)
 		rc = replay(d);
-	if (rc) {
+	if (rc)
 		unlink_domain(d);
-		if (meet_all(d->space))
-			fl_err(d->space->log, "dma",
-			       "out of memory: windows stay narrower than need be");
-	}
 	return rc;
 }
 
@@ -445,23 +445,14 @@ int fl_dma_domain_add(struct fl_dma_space *s, const struct fl_dma_domain_ops *op
 void fl_dma_domain_remove(struct fl_dma_domain *d, bool dead)
 {
 	struct fl_dma_space *s;
-	struct fl_run r;
 
 	if (!d)
 		return;
 	s = d->space;
 	pthread_mutex_lock(&s->lock);
 	d->gone |= dead;
-	for (size_t i = 0; !d->gone && i < s->by_iova.n; i = r.last + 1) {
-		struct fl_dma_mapping m;
-
-		r = fl_run_of(s, i);
-		m = fl_run_mapping(s, r);
-		take_back(d, &m, 1);
-	}
+	take_back_runs(d, s->by_iova.n);
 	unlink_domain(d);
-	if (meet_all(s))
-		fl_err(s->log, "dma", "out of memory: windows stay narrower than need be");
 	pthread_mutex_unlock(&s->lock);
 	free_domain(d);
 }

@@ -10,14 +10,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+/* Exact or rounded up: never "needs 8 MiB, limit 8 MiB". */
 static void bytes_text(char *buf, size_t size, uint64_t bytes)
 {
 	if (bytes == UINT64_MAX)
 		snprintf(buf, size, "none");
-	else if (bytes >= 1u << 20)
+	else if (bytes && !(bytes & ((1u << 20) - 1)))
 		snprintf(buf, size, "%" PRIu64 " MiB", bytes >> 20);
 	else
-		snprintf(buf, size, "%" PRIu64 " KiB", bytes >> 10);
+		snprintf(buf, size, "%" PRIu64 " KiB", (bytes >> 10) + ((bytes & 1023) != 0));
 }
 
 void fl_lock_text(char *buf, size_t size, uint64_t need, uint64_t used, uint64_t limit)

@@ -453,7 +453,7 @@ void fl_dma_stats(struct fl_dma_space *s, struct fl_dma_stats *out)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* No area is lazy yet, so whoever comes here holds one that is not in a space any more. */
+/* No area is lazy yet: whoever comes here has no page that could be made resident. */
 int fl_dma_post_slow(const struct fl_dma_area *a, fl_iova_t iova, uint32_t len)
 {
 	__atomic_fetch_add(&a->space->posts_missed, 1, __ATOMIC_RELAXED);

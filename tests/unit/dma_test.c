@@ -342,7 +342,7 @@ static void test_memlock_is_looked_at_first(void **state)
 	big.info.len = 64 * MIB;
 	b = map(s, &big, NULL);
 	assert_int_equal(fl_dma_domain_add(s, &fake_ops, &pins, &d2), -ENOMEM);
-	assert_said("needs 64 MiB locked");
+	assert_said("needs 65600 KiB locked");
 	unmap(a);
 	unmap(b);
 	fl_dma_domain_remove(d1, false);
