@@ -142,8 +142,9 @@ struct fl_dma_limits {
 };
 
 /**
- * Called under the space's lock: they must not call back into the space. -ENODEV = the other
- * side is gone: the domain gets no more calls, and changes go on without it, until
+ * Called under the space's lock: they (and log sinks) must not call back into the space. limits()
+ * is asked again before each map, since what it tells may change. -ENODEV = the other side is
+ * gone: the domain gets no more calls, and changes go on without it, until
  * fl_dma_domain_replay().
  */
 struct fl_dma_domain_ops {
