@@ -91,7 +91,7 @@ FL_INLINE uint32_t fl_pkt_alloc_bulk(struct fl_pool *pool, struct fl_pkt **pkts,
 	if (fl_pool_cache_is_(c, pool) && fl_likely(n - 1 < c->n)) {
 		uint32_t left = c->n - n;
 
-		__atomic_store_n(&c->n, left, __ATOMIC_RELAXED);
+		c->n = left;
 		fl_ptrs_copy_((void **)pkts, (void *const *)(c->pkts + left), n);
 		return n;
 	}
@@ -125,7 +125,7 @@ FL_INLINE void fl_pkt_free_simple(struct fl_pool *pool, struct fl_pkt *const *pk
 
 	if (fl_pool_cache_is_(c, pool) && fl_likely(n - 1 < c->cap - c->n)) {
 		fl_ptrs_copy_((void **)(c->pkts + c->n), (void *const *)pkts, n);
-		__atomic_store_n(&c->n, c->n + n, __ATOMIC_RELAXED);
+		c->n += n;
 	} else {
 		fl_pkt_free_simple_slow_(pool, pkts, n);
 	}

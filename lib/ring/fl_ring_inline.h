@@ -34,25 +34,36 @@ FL_API void fl_ring_wait_turn_(const uint64_t *tail, uint64_t turn);
 
 /*
  * Copies n >= 1 pointers. The last piece overlaps the one before it where n is no multiple of
- * the piece, which costs less than a loop over the rest.
+ * the piece, which costs less than a loop over the rest. Written as assignments, not memcpy():
+ * the compiler turns them into vectors all the same, and knows that only pointers are written,
+ * so that what callers hold in registers stays there.
  */
+FL_RING_HOT void fl_ptrs_copy8_(void **__restrict dst, void *const *__restrict src)
+{
+	for (unsigned i = 0; i < 8; i++)
+		dst[i] = src[i];
+}
+
 FL_RING_HOT void fl_ptrs_copy_(void **__restrict dst, void *const *__restrict src, uint32_t n)
 {
 	uint32_t i;
 
 	if (n >= 8) {
 		for (i = 0; i + 8 <= n; i += 8)
-			__builtin_memcpy(dst + i, src + i, 8 * sizeof(*dst));
+			fl_ptrs_copy8_(dst + i, src + i);
 		if (i != n)
-			__builtin_memcpy(dst + n - 8, src + n - 8, 8 * sizeof(*dst));
-	} else if (n >= 4) {
-		__builtin_memcpy(dst, src, 4 * sizeof(*dst));
-		__builtin_memcpy(dst + n - 4, src + n - 4, 4 * sizeof(*dst));
-	} else if (n >= 2) {
-		__builtin_memcpy(dst, src, 2 * sizeof(*dst));
-		__builtin_memcpy(dst + n - 2, src + n - 2, 2 * sizeof(*dst));
-	} else {
+			fl_ptrs_copy8_(dst + n - 8, src + n - 8);
+	} else if (n == 1) {
 		dst[0] = src[0];
+	} else if (n < 4) {
+		dst[0] = src[0];
+		dst[1] = src[1];
+		dst[n - 1] = src[n - 1];
+	} else {
+		for (i = 0; i < 4; i++)
+			dst[i] = src[i];
+		for (i = n - 4; i < n; i++)
+			dst[i] = src[i];
 	}
 }
 

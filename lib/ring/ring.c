@@ -12,6 +12,7 @@
 #define SPINS_BEFORE_YIELD 2000
 
 /* the real symbols of the inline functions */
+extern void fl_ptrs_copy8_(void **, void *const *);
 extern void fl_ptrs_copy_(void **, void *const *, uint32_t);
 extern void fl_ring_fill_(struct fl_ring *, uint64_t, void *const *, uint32_t);
 extern void fl_ring_drain_(struct fl_ring *, uint64_t, void **, uint32_t);

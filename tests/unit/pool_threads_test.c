@@ -82,6 +82,7 @@ static void *short_life(void *arg)
 static void *generations(void *arg)
 {
 	struct shared *sh = arg;
+	struct fl_pool_stats st;
 	pthread_t t;
 
 	while (fl_now_ns() < sh->end) {
@@ -89,6 +90,9 @@ static void *generations(void *arg)
 			__atomic_fetch_add(&sh->errors, 1, __ATOMIC_RELAXED);
 			break;
 		}
+		fl_pool_stats(sh->pool, &st); /* while all are at work */
+		if (st.cached > COUNT || st.in_use > COUNT)
+			__atomic_fetch_add(&sh->errors, 1, __ATOMIC_RELAXED);
 		pthread_join(t, NULL);
 	}
 	return NULL;
