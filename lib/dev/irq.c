@@ -94,7 +94,7 @@ static int make_vecs(struct fl_dev *dev, unsigned n, struct fl_vec **out)
  */
 static void set_enable(struct fl_dev *dev, enum fl_irq_kind kind, unsigned n, bool on)
 {
-	uint32_t flags;
+	uint32_t flags, log2_n = (uint32_t)__builtin_ctzll(fl_pow2_up(n));
 	unsigned cap;
 
 	if (kind != FL_IRQ_MSI && kind != FL_IRQ_MSIX)
@@ -105,8 +105,7 @@ static void set_enable(struct fl_dev *dev, enum fl_irq_kind kind, unsigned n, bo
 	if (kind == FL_IRQ_MSI) {
 		flags &= ~(uint32_t)(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
 		if (on)
-			flags |= PCI_MSI_FLAGS_ENABLE | (unsigned)__builtin_ctzll(fl_pow2_up(n))
-								<< 4;
+			flags |= PCI_MSI_FLAGS_ENABLE | log2_n << 4;
 	} else {
 		flags &= ~(uint32_t)(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 		if (on)

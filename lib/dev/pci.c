@@ -97,18 +97,17 @@ int fl_pci_command(struct fl_dev *dev, uint16_t bits, bool on)
 
 unsigned fl_dev_find_cap(struct fl_dev *dev, uint8_t id)
 {
-	unsigned pos, n;
+	uint32_t status, pos, head;
 
-	if (fl_dev_removed(dev) || !(fl_dev_cfg_read(dev, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST))
+	if (fl_pci_read(dev, PCI_STATUS, 2, &status) || !(status & PCI_STATUS_CAP_LIST) ||
+	    fl_pci_read(dev, PCI_CAPABILITY_LIST, 1, &pos))
 		return 0;
-	pos = fl_dev_cfg_read(dev, PCI_CAPABILITY_LIST, 1) & ~3u;
-	for (n = 0; pos >= 0x40 && n < CAPS_MAX; n++) {
-		uint32_t head = fl_dev_cfg_read(dev, pos, 2);
-
+	pos &= ~3u;
+	for (unsigned n = 0; pos >= PCI_STD_HEADER_SIZEOF && n < CAPS_MAX; n++) {
+		if (fl_pci_read(dev, pos, 2, &head) || (head & 0xff) == 0xff)
+			break;
 		if ((head & 0xff) == id)
 			return pos;
-		if ((head & 0xff) == 0xff)
-			break;
 		pos = head >> 8 & ~3u;
 	}
 	return 0;

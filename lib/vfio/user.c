@@ -70,7 +70,9 @@ static int access_region(struct fl_vfio_dev *d, bool write, unsigned index, uint
 		return -EINVAL;
 	pthread_mutex_lock(&u->lock);
 	r = &u->regions[index].info;
-	if (len > r->size || off > r->size - len)
+	if (!u->up)
+		err = -ENODEV;
+	else if (len > r->size || off > r->size - len)
 		err = -EINVAL;
 	else if (!(r->flags & (write ? FL_VFIO_REGION_F_WRITE : FL_VFIO_REGION_F_READ)))
 		err = -EACCES;

@@ -66,7 +66,8 @@ static void drop_maps(struct fl_vu *u, uint64_t iova, uint64_t len)
 
 	while (i + n < u->nmaps && u->maps[i + n].iova <= iova + (len - 1))
 		n++;
-	memmove(&u->maps[i], &u->maps[i + n], (u->nmaps - i - n) * sizeof(*u->maps));
+	if (n)
+		memmove(&u->maps[i], &u->maps[i + n], (u->nmaps - i - n) * sizeof(*u->maps));
 	u->nmaps -= n;
 }
 
@@ -214,11 +215,12 @@ static int find_span(const struct fl_vu *u, uint64_t iova, uint64_t len, unsigne
 	if (len && iova + (len - 1) < iova)
 		return -EFAULT;
 	for (unsigned i = find_map(u, iova); len; i++) {
-		const struct fl_vu_map *m = &u->maps[i];
+		const struct fl_vu_map *m;
 		uint64_t off, take;
 
-		if (i == u->nmaps || n == SPAN_MAX || iova < m->iova)
+		if (i == u->nmaps || n == SPAN_MAX || iova < u->maps[i].iova)
 			return -EFAULT;
+		m = &u->maps[i];
 		if (!(m->prot & prot))
 			return -EACCES;
 		off = iova - m->iova;
