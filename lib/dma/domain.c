@@ -94,35 +94,38 @@ static void take_back(struct fl_dma_domain *d, const struct fl_dma_mapping *m, u
 		(void)unmap_one(d, &m[n], &changed); /* counted and logged there */
 }
 
+/* An unmap goes on where the other side is gone, or took out another size than asked. */
+static bool pass_over(const struct fl_dma_domain *d, const struct fl_change *c, bool changed,
+		      int rc, int *noted)
+{
+	if (!rc || !c->unmaps || !(changed || d->gone))
+		return false;
+	*noted = *noted ? *noted : rc;
+	return true;
+}
+
 static int change_one(struct fl_dma_domain *d, const struct fl_change *c, int *noted)
 {
-	unsigned out, in;
 	bool changed = false;
-	int rc = 0;
 
-	for (out = 0; out < c->nfrom; out++) {
-		rc = unmap_one(d, &c->from[out], &changed);
-		if (rc && c->unmaps && (changed || d->gone)) {
-			*noted = *noted ? *noted : rc;
-			rc = 0;
+	for (unsigned i = 0; i < c->nfrom; i++) {
+		int rc = unmap_one(d, &c->from[i], &changed);
+
+		if (rc && !pass_over(d, c, changed, rc, noted)) {
+			restore(d, c->from, i + changed);
+			return rc;
 		}
-		if (rc)
-			break;
 	}
-	if (rc) {
-		restore(d, c->from, out + changed);
-		return rc;
+	for (unsigned i = 0; i < c->nto; i++) {
+		int rc = map_one(d, &c->to[i]);
+
+		if (rc && !pass_over(d, c, false, rc, noted)) {
+			take_back(d, c->to, i);
+			restore(d, c->from, c->nfrom);
+			return rc;
+		}
 	}
-	for (in = 0; in < c->nto; in++) {
-		rc = map_one(d, &c->to[in]);
-		if (rc)
-			break;
-	}
-	if (rc) {
-		take_back(d, c->to, in);
-		restore(d, c->from, c->nfrom);
-	}
-	return rc;
+	return 0;
 }
 
 int fl_domains_change(struct fl_dma_space *s, const struct fl_change *c, int *noted)

@@ -492,6 +492,16 @@ static void test_peer_gone_and_back(void **state)
 	assert_int_equal(stats(t.s).areas, 3);
 	assert_int_equal(stays.n, 3);
 	t.a[1] = map(t.s, &t.m[1], &join);
+	/* and by the map of what is left of a run */
+	d.n = 0;
+	d.unmap = d.map = (struct fault){ 0 };
+	assert_int_equal(fl_dma_domain_replay(dom), 0);
+	d.map = (struct fault){ .at = 1, .times = 1, .rc = -ENODEV };
+	d.unmap.calls = 0;
+	assert_int_equal(fl_dma_unmap(t.a[1]), -ENODEV);
+	assert_int_equal(stats(t.s).areas, 3);
+	assert_int_equal(stays.n, 3);
+	t.a[1] = map(t.s, &t.m[1], &join);
 	d.n = 0;
 	/* its windows changed while it was away */
 	d.ranges[0].last = VA;
