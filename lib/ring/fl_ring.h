@@ -5,6 +5,10 @@
  * bulk = all or nothing (returns n or 0); burst = as many as fit (returns the prefix taken).
  * The kind is fixed at creation; the plain fl_ring_enqueue_*()/dequeue_*() look at it, the
  * sp/sc/mp/mc forms are for callers who know.
+ *
+ * Threads that share a side finish in the order in which they began: one that is preempted in
+ * mid-copy holds up the others of its side, who yield the core after a while. So they should not
+ * be real-time threads of different priorities on one core.
  */
 #ifndef FL_RING_H
 #define FL_RING_H

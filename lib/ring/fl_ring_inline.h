@@ -62,8 +62,8 @@ FL_RING_HOT void fl_ptrs_copy_(void **__restrict dst, void *const *__restrict sr
 	} else {
 		for (i = 0; i < 4; i++)
 			dst[i] = src[i];
-		for (i = n - 4; i < n; i++)
-			dst[i] = src[i];
+		for (i = 0; i < 4; i++)
+			dst[n - 4 + i] = src[n - 4 + i];
 	}
 }
 
