@@ -130,9 +130,10 @@ static void judge(const struct di_roots *r, struct di_dev *d, const struct di_de
 static const char *our_driver(const struct fl_pci_id *id)
 {
 	static const enum fl_driver_class classes[] = { FL_CLASS_NET, FL_CLASS_CRYPTO };
+	const struct fl_driver_id *match;
 
 	for (size_t i = 0; i < FL_ARRAY_SIZE(classes); i++) {
-		const struct fl_driver *drv = fl_driver_match(classes[i], id, NULL);
+		const struct fl_driver *drv = fl_driver_match(classes[i], id, &match);
 
 		if (drv)
 			return drv->name;

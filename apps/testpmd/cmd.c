@@ -75,7 +75,8 @@ static bool fits_port(const struct tp *tp, const char *word, bool all, struct tp
 	char *end;
 
 	if (all && !strcmp(word, "all")) {
-		tp_for_each_port(tp, i) a->ports |= 1ull << i;
+		tp_for_each_port(tp, i)
+			a->ports |= 1ull << i;
 		return true;
 	}
 	a->num = strtoull(word, &end, 10);
@@ -254,8 +255,7 @@ int tp_each(struct tp *tp, const struct tp_arg *ports, const char *what,
 {
 	int first = 0;
 
-	tp_for_each_port(tp, i)
-	{
+	tp_for_each_port(tp, i) {
 		int ret = ports->ports & 1ull << i ? fn(tp, i, a) : 0;
 
 		if (ret)

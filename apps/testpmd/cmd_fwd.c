@@ -97,8 +97,7 @@ TP_CMD(set_txpkts)
 			tp->conf.ntx_segs = 1;
 			return tp_fail("a segment is larger than a buffer (--mbuf-size)", -EINVAL);
 		}
-	tp_for_each_port(tp, p)
-	{
+	tp_for_each_port(tp, p) {
 		ret = tp_port_reconf(tp, p); /* sending in pieces is an offload */
 		if (ret)
 			return ret;
@@ -143,8 +142,7 @@ TP_CMD(set_period)
 
 static void show_rxtx(const struct tp *tp)
 {
-	tp_for_each_port(tp, i)
-	{
+	tp_for_each_port(tp, i) {
 		const struct tp_port *p = &tp->ports[i];
 
 		printf("  port %u: RX queue number: %u Tx queue number: %u\n", i, p->rxq, p->txq);
@@ -188,15 +186,15 @@ TP_CMD(show_config)
 TP_CMD(show_fwd)
 {
 	if (tp->forwarding)
-		tp_for_each_port(tp, i) tp_stats_update(&tp->ports[i]);
+		tp_for_each_port(tp, i)
+			tp_stats_update(&tp->ports[i]);
 	tp_show_fwd_stats(tp);
 	return 0;
 }
 
 TP_CMD(clear_fwd)
 {
-	tp_for_each_port(tp, i)
-	{
+	tp_for_each_port(tp, i) {
 		tp_stats_update(&tp->ports[i]);
 		tp->ports[i].begun = tp->ports[i].last;
 	}

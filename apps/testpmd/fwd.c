@@ -152,7 +152,9 @@ int tp_fwd_resume(struct tp *tp)
 void tp_fwd_ports(struct tp *tp, uint64_t mask)
 {
 	tp->nfwd_ports = 0;
-	tp_for_each_port(tp, i) if (mask & 1ull << i) tp->fwd_ports[tp->nfwd_ports++] = i;
+	tp_for_each_port(tp, i)
+		if (mask & 1ull << i)
+			tp->fwd_ports[tp->nfwd_ports++] = i;
 }
 
 bool tp_port_forwards(const struct tp *tp, unsigned id)
@@ -357,8 +359,7 @@ int tp_fwd_start(struct tp *tp, uint64_t tx_first)
 		flush_rx(tp);
 	describe(tp);
 	fflush(stdout);
-	tp_for_each_port(tp, i)
-	{
+	tp_for_each_port(tp, i) {
 		tp_stats_update(&tp->ports[i]);
 		tp->ports[i].begun = tp->ports[i].last;
 	}
@@ -385,7 +386,8 @@ int tp_fwd_stop(struct tp *tp)
 	printf("Waiting for cores to finish...\n");
 	workers_stop(tp);
 	tp->ended_ns = fl_now_ns();
-	tp_for_each_port(tp, i) tp_stats_update(&tp->ports[i]);
+	tp_for_each_port(tp, i)
+		tp_stats_update(&tp->ports[i]);
 	tp->forwarding = false;
 	tp_show_fwd_stats(tp);
 	printf("Done.\n");

@@ -38,6 +38,7 @@ static bool answer_ping(const struct tp_stream *s, struct eth_hdr *eth, struct i
 	struct icmp_hdr *icmp = (void *)((uint8_t *)ip + hlen);
 
 	if (ip->ver_ihl >> 4 != 4 || hlen < sizeof(*ip) || hlen + sizeof(*icmp) > room ||
+	    hlen + sizeof(*icmp) > ntohs(ip->len) || /* no header made of padding */
 	    ip->proto != IPPROTO_ICMP || (ntohs(ip->frag) & 0x1fff) ||
 	    icmp->type != ICMP_ECHO_REQUEST || icmp->code != 0)
 		return false;

@@ -29,7 +29,8 @@ static uint64_t periodic(struct tp *tp, uint64_t now)
 
 	if (tp->forwarding && period) {
 		if (now >= tp->next_period_ns) {
-			tp_for_each_port(tp, i) tp_show_nic_stats(tp, i);
+			tp_for_each_port(tp, i)
+				tp_show_nic_stats(tp, i);
 			fflush(stdout);
 			tp->next_period_ns = now + period;
 		}
@@ -43,8 +44,7 @@ static uint64_t periodic(struct tp *tp, uint64_t now)
 	}
 	if (!tp->conf.hot_plug)
 		return next;
-	tp_for_each_port(tp, i)
-	{
+	tp_for_each_port(tp, i) {
 		if (!tp->ports[i].removed)
 			continue;
 		if (now >= tp->next_plug_ns) {
@@ -178,15 +178,16 @@ static int bring_up(struct tp *tp)
 		ret = tp_pool_create(tp);
 	if (ret)
 		return ret;
-	tp_for_each_port(tp, i)
-	{
+	tp_fwd_ports(tp, tp->conf.portmask);
+	if (tp->conf.no_start || !tp->conf.nuris)
+		return 0;
+	tp_for_each_port(tp, i) {
 		ret = tp_port_start(tp, i);
 		if (ret)
 			return ret;
 	}
-	if (tp_port_next(tp, 0) < TP_MAX_PORTS && tp_ports_link_wait(tp))
+	if (tp_ports_link_wait(tp))
 		printf("Not every link is up\n");
-	tp_fwd_ports(tp, tp->conf.portmask);
 	return 0;
 }
 
@@ -194,14 +195,12 @@ static int take_down(struct tp *tp)
 {
 	int ret = 0;
 
-	tp_for_each_port(tp, i)
-	{
+	tp_for_each_port(tp, i) {
 		printf("Stopping port %u...\n", i);
 		if (tp_port_stop(tp, i) && !tp->ports[i].removed)
 			ret = -EIO;
 	}
-	tp_for_each_port(tp, i)
-	{
+	tp_for_each_port(tp, i) {
 		printf("Shutting down port %u...\n", i);
 		tp_port_close(tp, i);
 	}

@@ -296,6 +296,8 @@ static const struct opt options[] = {
 	  .call = opt_rx_offloads },
 	{ "tx-offloads", 0, "LIST", "transmit offloads, by name or as a mask", CALL,
 	  .call = opt_tx_offloads },
+	{ "disable-device-start", 0, NULL, "leave ports stopped (port start all)", FLAG,
+	  AT(no_start) },
 	{ "no-flush-rx", 0, NULL, "on a second start, keep what arrived in between", FLAG,
 	  AT(no_flush_rx) },
 	{ "no-lsc-interrupt", 0, NULL, "do not report link changes", FLAG, AT(no_lsc) },

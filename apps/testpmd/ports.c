@@ -110,8 +110,7 @@ static uint32_t pool_count(const struct tp *tp)
 
 	if (c->mbufs)
 		return (uint32_t)c->mbufs;
-	tp_for_each_port(tp, i)
-	{
+	tp_for_each_port(tp, i) {
 		const struct tp_port *p = &tp->ports[i];
 
 		n += (uint64_t)p->rxq * p->rxd + (uint64_t)p->txq * p->txd;
@@ -312,8 +311,7 @@ int tp_ports_link_wait(struct tp *tp)
 	printf("Checking link statuses...\n");
 	do {
 		down = false;
-		tp_for_each_port(tp, i)
-		{
+		tp_for_each_port(tp, i) {
 			struct fl_link link;
 
 			if (!tp->ports[i].removed && fl_port_started(tp->ports[i].port) &&
@@ -321,7 +319,8 @@ int tp_ports_link_wait(struct tp *tp)
 				down = true;
 		}
 	} while (down && fl_now_ns() < end && tp_wait(tp, -1, LINK_STEP_MS) != TP_QUIT);
-	tp_for_each_port(tp, i) tp->ports[i].events &= ~(1u << FL_PORT_LINK); /* told here, once */
+	tp_for_each_port(tp, i)
+		tp->ports[i].events &= ~(1u << FL_PORT_LINK); /* told here, once */
 	printf("Done\n");
 	return down ? -ENETDOWN : 0;
 }
@@ -373,8 +372,7 @@ static void port_wanted(struct tp *tp, unsigned id)
 
 void tp_port_events(struct tp *tp)
 {
-	tp_for_each_port(tp, i)
-	{
+	tp_for_each_port(tp, i) {
 		struct tp_port *p = &tp->ports[i];
 		unsigned ev = p->events;
 

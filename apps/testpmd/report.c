@@ -138,7 +138,8 @@ int tp_report(struct tp *tp)
 	const struct fl_dma_area *area = tp->pool ? fl_pool_area(tp->pool) : NULL;
 	int ret = 0;
 
-	tp_for_each_port(tp, i) json_object_array_add(ports, port_json(tp, i));
+	tp_for_each_port(tp, i)
+		json_object_array_add(ports, port_json(tp, i));
 	add_text(o, "mode", tp->mode ? tp->mode->name : tp->conf.mode);
 	add_text(o, "residency", area && area->residency == FL_LAZY ? "lazy" : "pinned");
 	add_double(o, "duration_s", tp->ran ? (double)(tp->ended_ns - tp->begun_ns) / 1e9 : 0.0);

@@ -45,7 +45,7 @@ struct tp_conf {
 	enum tp_mp_alloc mp_alloc;
 	enum fl_log_level log_level;
 	bool interactive, auto_start, multi_flow, no_flush_rx, no_lsc, hot_plug, rx_intr;
-	bool record_cycles, record_bursts;
+	bool record_cycles, record_bursts, no_start;
 	const char *xstats; /* comma list of names */
 	const char *cmdline_file, *json;
 };

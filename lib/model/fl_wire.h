@@ -61,6 +61,11 @@ FL_API uint64_t fl_wire_next(const struct fl_wire *w); /* time of next frame, UI
 FL_API bool fl_wire_carrier(const struct fl_wire *w);
 /** The port has its link up or down: the far end's carrier follows. */
 FL_API void fl_wire_set_link(struct fl_wire *w, bool up);
+/**
+ * The port's receiver is on or off (on at first). A capture file or generator waits until it is on,
+ * so that none of it is lost on a port that is still being set up.
+ */
+FL_API void fl_wire_set_listening(struct fl_wire *w, bool on);
 
 #ifdef __cplusplus
 }

@@ -213,14 +213,24 @@ unsigned fl_wire_send(struct fl_wire *w, const struct fl_frame *f, unsigned n, b
 	return n ? w->ops->send(w, f, n, hold) : 0;
 }
 
+static bool gives(const struct fl_wire *w)
+{
+	return w->link && !(w->ops->patient && w->deaf);
+}
+
 unsigned fl_wire_poll(struct fl_wire *w, uint64_t now_ns, unsigned budget)
 {
-	return w->ops->poll && w->link ? w->ops->poll(w, now_ns, budget) : 0;
+	return w->ops->poll && gives(w) ? w->ops->poll(w, now_ns, budget) : 0;
 }
 
 uint64_t fl_wire_next(const struct fl_wire *w)
 {
-	return w->ops->next && w->link ? w->ops->next(w) : UINT64_MAX;
+	return w->ops->next && gives(w) ? w->ops->next(w) : UINT64_MAX;
+}
+
+void fl_wire_set_listening(struct fl_wire *w, bool on)
+{
+	w->deaf = !on;
 }
 
 bool fl_wire_carrier(const struct fl_wire *w)

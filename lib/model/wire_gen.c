@@ -147,7 +147,7 @@ static void gen_close(struct fl_wire *w)
 }
 
 static const struct fl_wire_ops gen_ops = {
-	.send = gen_send, .poll = gen_poll, .next = gen_next, .close = gen_close
+	.patient = true, .send = gen_send, .poll = gen_poll, .next = gen_next, .close = gen_close
 };
 
 static int parse_size(struct fl_wire *w, struct gen *g, const char *s)

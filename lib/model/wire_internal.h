@@ -13,6 +13,7 @@
 struct fl_wire;
 
 struct fl_wire_ops {
+	bool patient; /* what it gives can wait until the port listens */
 	/** As fl_wire_send(), with n > 0. */
 	unsigned (*send)(struct fl_wire *w, const struct fl_frame *f, unsigned n, bool hold);
 	/** As fl_wire_poll(); NULL: nothing ever waits. */
@@ -28,6 +29,7 @@ struct fl_wire {
 	struct fl_wire *peer;
 	bool link;    /* this port's transmitter is on */
 	bool carrier; /* something is at the other end */
+	bool deaf;    /* the port's receiver is off */
 	bool drained; /* fd had nothing more at the last look */
 	int fd;	      /* readable when a frame waits; -1 = none */
 	const struct fl_log *log;

@@ -271,7 +271,8 @@ static void pcap_wire_close(struct fl_wire *w)
 	free(pw);
 }
 
-static const struct fl_wire_ops pcap_ops = { .send = pcap_wire_send,
+static const struct fl_wire_ops pcap_ops = { .patient = true,
+					     .send = pcap_wire_send,
 					     .poll = pcap_wire_poll,
 					     .next = pcap_wire_next,
 					     .close = pcap_wire_close };

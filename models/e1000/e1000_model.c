@@ -81,6 +81,9 @@ void fl_e1000m_update(struct e1000 *e)
 	for (unsigned i = 0; i < 16; i++)
 		if (ra[2 * i + 1] >> 31)
 			e->nrar = i + 1;
+	if (e->wire)
+		fl_wire_set_listening(e->wire,
+				      e->rx_on && e->phy.link);
 	e->sta = ra[1] >> 31 ? (uint64_t)(ra[1] & 0xffff) << 32 | ra[0] : UINT64_MAX;
 }
 
