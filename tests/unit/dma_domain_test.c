@@ -138,6 +138,42 @@ static void test_join_and_split(void **state)
 	end(s);
 }
 
+/* Where VA is no guide, a neighbour in VA is: on either side, but never at IOVA 0. */
+static void test_place_beside_neighbour(void **state)
+{
+	struct fl_dma_space *s = new_space();
+	struct fake d = fake_with(0, (1ull << 39) - 1);
+	struct fl_dma_domain *dom = add(s, &d);
+	struct fl_mem m[4];
+	struct fl_dma_area *a[4];
+	struct fl_dma_opts own = { .flags = FL_DMA_JOIN, .iova = { 0x2000 } };
+
+	for (uint64_t i = 0; i < 4; i++)
+		m[i] = mem_at(VA + i * 0x1000, 0x1000);
+	a[2] = map(s, &m[2], &own);
+	a[1] = map(s, &m[1], &join);
+	assert_int_equal(a[1]->iova.v, 0x1000);
+	a[0] = map(s, &m[0], &join);
+	assert_int_equal(a[0]->iova.v, 0x3000);
+	/* its left neighbour's other side is taken now: the lowest place */
+	a[3] = map(s, &m[3], &join);
+	assert_int_equal(a[3]->iova.v, 0x4000);
+	assert_int_equal(d.n, 3);
+	for (int i = 0; i < 4; i++)
+		unmap(a[i]);
+	own.iova = fl_iova(0x100000);
+	a[1] = map(s, &m[1], &own);
+	a[2] = map(s, &m[2], &join);
+	assert_int_equal(a[2]->iova.v, 0x101000);
+	a[0] = map(s, &m[0], &join);
+	assert_int_equal(a[0]->iova.v, 0xff000);
+	assert_int_equal(d.n, 1);
+	for (int i = 0; i < 3; i++)
+		unmap(a[i]);
+	fl_dma_domain_remove(dom, false);
+	end(s);
+}
+
 static unsigned entries_of(struct fl_mem *x, const struct fl_dma_opts *ox, struct fl_mem *y,
 			   const struct fl_dma_opts *oy)
 {
@@ -617,6 +653,7 @@ int main(void)
 		cmocka_unit_test(test_eexist_is_no_success),
 		cmocka_unit_test(test_unmap_errors),
 		cmocka_unit_test(test_join_and_split),
+		cmocka_unit_test(test_place_beside_neighbour),
 		cmocka_unit_test(test_what_joins),
 		cmocka_unit_test(test_every_failure_is_undone),
 		cmocka_unit_test(test_undoing_fails_too),

@@ -164,7 +164,8 @@ static void test_bad_options(void **state)
 	assert_int_equal(fl_mem_alloc(2 * MIB, &odd_huge, &m), -EINVAL);
 	assert_int_equal(fl_mem_alloc(0, &ok, &m), -EINVAL);
 	assert_int_equal(fl_mem_alloc(UINT64_MAX, &ok, &m), -EINVAL);
-	assert_int_equal(fl_mem_alloc(1ull << 62, &ok, &m), -ENOMEM);
+	assert_true(fl_mem_alloc(1ull << 62, &ok, &m) < 0);
+	assert_said("no address space");
 	assert_null(m);
 }
 
