@@ -487,9 +487,13 @@ int fl_port_mtu_set(struct fl_port *p, uint16_t mtu)
 	int rc;
 
 	fl_port_info(p, &info);
-	if (!p->configured || mtu < info.mtu_min || mtu > info.mtu_max) {
-		fl_err(p->log, "net", "%s: MTU %u: %s", fl_net_uri(p), mtu,
-		       p->configured ? "out of the chip's bounds" : "configure the port first");
+	if (!p->configured) {
+		fl_err(p->log, "net", "%s: MTU %u: configure the port first", fl_net_uri(p), mtu);
+		return -EINVAL;
+	}
+	if (mtu < info.mtu_min || mtu > info.mtu_max) {
+		fl_err(p->log, "net", "%s: MTU %u is outside %u..%u", fl_net_uri(p), mtu,
+		       info.mtu_min, info.mtu_max);
 		return -EINVAL;
 	}
 	rc = check_mtu_fits(p, mtu);
