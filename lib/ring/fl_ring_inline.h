@@ -48,13 +48,13 @@ FL_RING_HOT void fl_ptrs_copy_(void **__restrict dst, void *const *__restrict sr
 {
 	uint32_t i;
 
-	if (n >= 8) {
+	if (n == 1) {
+		dst[0] = src[0];
+	} else if (n >= 8) {
 		for (i = 0; i + 8 <= n; i += 8)
 			fl_ptrs_copy8_(dst + i, src + i);
 		if (i != n)
 			fl_ptrs_copy8_(dst + n - 8, src + n - 8);
-	} else if (n == 1) {
-		dst[0] = src[0];
 	} else if (n < 4) {
 		dst[0] = src[0];
 		dst[1] = src[1];
@@ -98,15 +98,19 @@ FL_RING_HOT void fl_ring_drain_(struct fl_ring *r, uint64_t at, void **objs, uin
 FL_RING_HOT uint32_t fl_ring_claim_one_(struct fl_ring_side *own, const struct fl_ring_side *other,
 					uint32_t span, uint32_t n, bool all, uint64_t *at)
 {
-	uint64_t avail;
+	uint64_t avail, seen;
 
 	*at = own->tail;
 	avail = own->seen + span - *at;
 	if (avail < n) {
-		own->seen = __atomic_load_n(&other->tail, __ATOMIC_ACQUIRE);
-		avail = own->seen + span - *at;
-		if (avail < n)
+		seen = __atomic_load_n(&other->tail, __ATOMIC_ACQUIRE);
+		avail = seen + span - *at;
+		if (avail < n) {
 			n = all ? 0 : (uint32_t)avail;
+			if (n == 0)
+				return 0; /* a poll in vain writes nothing */
+		}
+		own->seen = seen;
 	}
 	return n;
 }
