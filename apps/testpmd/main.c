@@ -50,6 +50,7 @@ static uint64_t periodic(struct tp *tp, uint64_t now)
 		if (now >= tp->next_plug_ns) {
 			if (!tp_port_reset(tp, i))
 				printf("Port %u: is back\n", i);
+			fflush(stdout);
 			tp->next_plug_ns = now + SECOND;
 		}
 		next = tp->next_plug_ns < next ? tp->next_plug_ns : next;

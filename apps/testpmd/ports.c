@@ -333,7 +333,7 @@ static void port_gone(struct tp *tp, unsigned id)
 
 	tp_end_live(tp);
 	printf("Port %u: removed\n", id);
-	fflush(stdout);
+	fflush(stdout); /* before the workers are waited for */
 	p->removed = true;
 	tp->next_plug_ns = fl_now_ns() + 1000000000ull;
 	tp_fwd_pause(tp);
@@ -389,4 +389,5 @@ void tp_port_events(struct tp *tp)
 		if (ev & 1u << FL_PORT_REQUEST)
 			port_wanted(tp, i);
 	}
+	fflush(stdout);
 }

@@ -235,7 +235,7 @@ static void after_idle(struct fl_engine *e, struct pace *p, uint64_t now)
 
 	p->nap = p->nap ? (p->nap * 2 < most ? p->nap * 2 : most) : NAP_MIN;
 	nap = nap_bound(e, now, p->nap);
-	if (nap && fl_engine_sockets(e, nap)) {
+	if (fl_engine_sockets(e, nap)) { /* also without a nap: a due frame may not be taken yet */
 		p->last_work = fl_now_ns();
 		p->nap = 0;
 	}
