@@ -90,7 +90,13 @@ struct fl_vfio_dev {
 };
 
 /**
- * Connects to a vfio-user server and adds its DMA domain to the space.
+ * Connects to a vfio-user server and adds its DMA domain to the space. Any thread may use the
+ * device; its calls follow one another. An answer that does not come within 5 s, or that breaks
+ * the protocol, ends the link: the device is removed.
+ *
+ * Memory that has a file (memfd, hugetlbfs) is handed to the server, which maps it. Memory
+ * without one it reads and writes by message, at any time: the first such area that is mapped
+ * starts a thread that serves this link, and it ends with the link.
  * @path  UNIX stream socket, or NULL to use `fd`
  * @fd    connected socket (taken over, closed on error too), or -1 to use `path`
  * Errors: those of connect(2); -EPROTO (the peer breaks the protocol; the message says how),

@@ -22,7 +22,7 @@ static int vu_region_info(struct fl_vfio_dev *d, unsigned index, struct fl_vfio_
 	struct fl_vu *u = to_vu(d);
 
 	*out = (struct fl_vfio_region){ 0 };
-	if (index >= d->nregions)
+	if (index >= FL_VU_REGIONS)
 		return 0;
 	pthread_mutex_lock(&u->lock);
 	*out = u->regions[index].info;
@@ -66,7 +66,7 @@ static int access_region(struct fl_vfio_dev *d, bool write, unsigned index, uint
 	uint64_t max;
 	int err = 0;
 
-	if (index >= d->nregions)
+	if (index >= FL_VU_REGIONS)
 		return -EINVAL;
 	pthread_mutex_lock(&u->lock);
 	r = &u->regions[index].info;
@@ -117,17 +117,20 @@ static int map_region(struct fl_vu *u, const struct fl_vu_region *r, uint64_t of
 		return -EOPNOTSUPP;
 	if (!len || len > r->info.size || off > r->info.size - len)
 		return -EINVAL;
-	/* past the end of its file a mapping is SIGBUS, not an error */
-	if (fstat(r->fd, &st) || (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)) ||
-	    (S_ISREG(st.st_mode) && r->base + off + len > (uint64_t)st.st_size))
-		return fl_vu_kill(u, -EPROTO, "a region's fd is too short: 0x%llx bytes at 0x%llx",
+	/*
+	 * Past the end of its file a mapping is SIGBUS, not an error. What the server does to the
+	 * file from now on is out of our hands: who maps its memory trusts it that far.
+	 */
+	if (fstat(r->fd, &st) || !S_ISREG(st.st_mode) || r->base + off + len > (uint64_t)st.st_size)
+		return fl_vu_kill(u, -EPROTO,
+				  "a region's fd is no file or too short: 0x%llx bytes at 0x%llx",
 				  (unsigned long long)len, (unsigned long long)(r->base + off));
 	va = mmap(NULL, len, prot, MAP_SHARED, r->fd, (off_t)(r->base + off));
 	if (va == MAP_FAILED) {
-		int err = errno == ENODEV ? -EPROTO : -errno;
+		int err = -errno;
 
-		fl_err(u->dev.log, "vfio-user", "mmap of a region's fd: %s", strerror(errno));
-		return err;
+		fl_err(u->dev.log, "vfio-user", "mmap of a region's fd: %s", strerror(-err));
+		return err == -ENODEV ? -EPROTO : err;
 	}
 	*out = va;
 	return 0;
@@ -139,7 +142,7 @@ static int vu_region_mmap(struct fl_vfio_dev *d, unsigned index, uint64_t off, u
 	struct fl_vu *u = to_vu(d);
 	int err;
 
-	if (index >= d->nregions)
+	if (index >= FL_VU_REGIONS)
 		return -EINVAL;
 	pthread_mutex_lock(&u->lock);
 	err = map_region(u, &u->regions[index], off, len, out);
@@ -154,7 +157,7 @@ static int vu_irq_info(struct fl_vfio_dev *d, unsigned index, struct fl_vfio_irq
 	struct fl_vu *u = to_vu(d);
 
 	*out = (struct fl_vfio_irq){ 0 };
-	if (index >= d->nirqs)
+	if (index >= FL_VU_IRQS)
 		return 0;
 	pthread_mutex_lock(&u->lock);
 	*out = u->irqs[index];
@@ -212,7 +215,7 @@ static int vu_irq_set(struct fl_vfio_dev *d, unsigned index, unsigned start, uns
 	struct fl_vu *u = to_vu(d);
 	int err;
 
-	if (index >= d->nirqs || (unsigned)action >= FL_ARRAY_SIZE(actions))
+	if (index >= FL_VU_IRQS || (unsigned)action >= FL_ARRAY_SIZE(actions))
 		return -EINVAL;
 	pthread_mutex_lock(&u->lock);
 	if (count > u->irqs[index].count || start > u->irqs[index].count - count ||
@@ -263,6 +266,7 @@ static void drop_link(struct fl_vu *u)
 			close(u->regions[i].fd);
 		u->regions[i] = (struct fl_vu_region){ .fd = -1 };
 	}
+	memset(u->irqs, 0, sizeof(u->irqs));
 	u->nmaps = 0;
 }
 

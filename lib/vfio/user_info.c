@@ -233,7 +233,6 @@ static int get_irq(struct fl_vu *u, unsigned index)
 	if (!err && info.index != index)
 		err = fl_vu_kill(u, -EPROTO, "information on interrupt %u, asked was %u",
 				 info.index, index);
-	u->irqs[index] = (struct fl_vfio_irq){ 0 };
 	if (err)
 		return u->up ? 0 : err;
 	u->irqs[index] = (struct fl_vfio_irq){ .count = info.count, .flags = info.flags };

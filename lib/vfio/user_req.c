@@ -85,12 +85,15 @@ static int take_reply(struct fl_vu *u, struct fl_vu_call *call, uint16_t id)
 {
 	struct fl_vu_chan *c = &u->main;
 	size_t len = fl_vu_body_len(c), head;
+	int err;
 
 	if (c->hdr.id != id || c->hdr.cmd != call->cmd)
 		return fl_vu_kill(u, -EPROTO, "reply %u to command %u, asked was %u to %u",
 				  c->hdr.id, c->hdr.cmd, id, call->cmd);
-	if (c->hdr.flags & FL_VU_F_ERROR)
-		return fl_vu_error(&c->hdr);
+	if (c->hdr.flags & FL_VU_F_ERROR) {
+		err = fl_vu_error(&c->hdr);
+		return err == -ENODEV ? -EIO : err; /* that word is ours: the link is down */
+	}
 	if (len < call->reply_min || len > call->reply_len + call->reply_data_len)
 		return fl_vu_kill(u, -EPROTO, "a reply of %zu bytes to command %u, %zu to %zu fit",
 				  len, call->cmd, call->reply_min,
@@ -199,16 +202,12 @@ int fl_vu_dispatch(struct fl_vfio_dev *d)
 {
 	struct fl_vu *u = (struct fl_vu *)d;
 	struct fl_vu_chan *c = NULL;
-	int err = 0;
+	bool up;
 
 	pthread_mutex_lock(&u->lock);
-	for (unsigned n = 0; n < SERVE_MAX && u->up; n++) {
-		err = next_message(u, &c);
-		if (err <= 0)
-			break;
-		serve(u, c, fl_now_ns() + u->timeout_ms * 1000000ull);
-	}
-	err = u->up ? 0 : -ENODEV;
+	for (unsigned n = 0; n < SERVE_MAX && u->up && next_message(u, &c) > 0; n++)
+		(void)serve(u, c, fl_now_ns() + u->timeout_ms * 1000000ull);
+	up = u->up;
 	pthread_mutex_unlock(&u->lock);
-	return err;
+	return up ? 0 : -ENODEV;
 }

@@ -1113,6 +1113,11 @@ static void error_plain(struct peer *p, struct msg *m)
 	reply_error(p, m, ENOTTY);
 }
 
+static void error_gone(struct peer *p, struct msg *m)
+{
+	reply_error(p, m, ENODEV);
+}
+
 static void hang_up(struct peer *p, struct msg *m)
 {
 	shutdown(p->fd, SHUT_RDWR);
@@ -1403,6 +1408,7 @@ static const struct evil evils[] = {
 	{ "irq other", FL_VU_DEVICE_GET_IRQ_INFO, -EPROTO, true, irq_other },
 	{ "irq cut", FL_VU_DEVICE_GET_IRQ_INFO, -EPROTO, true, bare },
 	{ "read refused", FL_VU_REGION_READ, -ENOTTY, false, error_plain },
+	{ "says it is gone", FL_VU_REGION_READ, -EIO, false, error_gone },
 	{ "errno 0", FL_VU_REGION_READ, -EIO, false, error_zero },
 	{ "errno huge", FL_VU_REGION_READ, -EIO, false, error_huge },
 	{ "read empty", FL_VU_REGION_READ, -EPROTO, true, bare },
