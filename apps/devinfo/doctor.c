@@ -249,10 +249,11 @@ static const struct check checks[] = {
 	{ "RLIMIT_MEMLOCK", FOR_HARDWARE, look_memlock,
 	  "pin the memory that a device reaches; models lock none",
 	  "ulimit -l unlimited, or a line in /etc/security/limits.conf: USER - memlock unlimited" },
-	{ "/dev/iommu", OPTIONAL, look_iommufd, "iommufd (Linux 6.2 on), the newer way to an IOMMU",
-	  "modprobe iommufd" },
+	{ "/dev/iommu", OPTIONAL, look_iommufd,
+	  "use iommufd (Linux 6.2 on), the newer way to an IOMMU", "modprobe iommufd" },
 	{ "hugepages", OPTIONAL, look_hugepages,
-	  "fewer IOMMU and TLB entries; nothing here needs them", "sysctl vm.nr_hugepages=512" },
+	  "spend fewer IOMMU and TLB entries; nothing here needs it",
+	  "sysctl vm.nr_hugepages=512" },
 };
 
 int di_doctor(const struct di_roots *r, bool json)

@@ -112,13 +112,9 @@ bool tp_cmd_fits(const struct tp *tp, const char *tok, size_t len, const char *w
 		snprintf(why, 128, "'%.32s' is no Ethernet address", word);
 		return false;
 	}
-	for (size_t i = 0; i < 6; i++) {
-		static const char *const plain[] = { "<file>", "<uri>", "<list>",
-						     "<name>", "<hex>", "<rest>" };
-
-		if (is(tok, len, plain[i]))
-			return true;
-	}
+	if (is(tok, len, "<file>") || is(tok, len, "<uri>") || is(tok, len, "<list>") ||
+	    is(tok, len, "<name>") || is(tok, len, "<hex>"))
+		return true;
 	return fits_number(tok, len, word, a, why);
 }
 
@@ -139,8 +135,6 @@ static int match(const struct tp *tp, const struct tp_cmd *cmd, char **words, in
 			return i;
 		if (!plain)
 			args[nargs++] = a;
-		if (is(p, len, "<rest>"))
-			i = n - 1;
 	}
 	*whole = i == n;
 	return i;

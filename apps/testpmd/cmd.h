@@ -5,8 +5,7 @@
  *
  * A pattern is words: plain ones, alternatives (`on|off`), and typed arguments in angle brackets:
  *   <port>    a port in use                   <ports>   one, or all of them
- *   <mac>     an Ethernet address             <rest>    the rest of the line
- *   <file> <uri> <list> <name> <hex> <mode>   one word
+ *   <mac>     an Ethernet address             <file> <uri> <list> <name> <hex>  one word
  *   <n:1-32>  any other name: a number, with its bounds where they follow
  * The handler gets one struct tp_arg for each word that is not plain, in order.
  */
@@ -40,7 +39,7 @@ extern const struct tp_cmd tp_cmds[]; /* ends with pattern NULL */
 int tp_cmd_split(char *line, char **words);
 /** Length of the next word of a pattern; *p moves on to it. 0 at the end. */
 size_t tp_cmd_token(const char **p);
-/** Whether a word fits a pattern's word; fills *a, or says why not in *why (may be NULL). */
+/** Whether a word fits a pattern's word; fills *a, or may say in why why not. */
 bool tp_cmd_fits(const struct tp *tp, const char *tok, size_t len, const char *word,
 		 struct tp_arg *a, char why[128]);
 

@@ -91,12 +91,6 @@ TP_CMD(set_txpkts)
 
 	if (ret)
 		return tp_fail("txpkts wants segment lengths, the first at least 42", ret);
-	for (unsigned i = 0; i < tp->conf.ntx_segs; i++)
-		if (tp->conf.tx_segs[i] > tp->conf.mbuf_size - FL_PKT_HEADROOM) {
-			tp->conf.tx_segs[0] = 64;
-			tp->conf.ntx_segs = 1;
-			return tp_fail("a segment is larger than a buffer (--mbuf-size)", -EINVAL);
-		}
 	tp_for_each_port(tp, p) {
 		ret = tp_port_reconf(tp, p); /* sending in pieces is an offload */
 		if (ret)

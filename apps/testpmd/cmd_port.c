@@ -70,6 +70,13 @@ TP_CMD(port_detach)
 
 /* ---- configuration -------------------------------------------------------------------- */
 
+/** After a refused setting was taken back: the port runs on as before. */
+static void run_on(struct tp *tp, unsigned id, bool started)
+{
+	if (tp_port_reconf(tp, id) || (started && tp_port_start(tp, id)))
+		fprintf(stderr, "Port %u stays stopped\n", id);
+}
+
 static int config_one(struct tp *tp, unsigned id, const struct tp_arg *a)
 {
 	struct tp_port *p = &tp->ports[id];
@@ -81,6 +88,7 @@ static int config_one(struct tp *tp, unsigned id, const struct tp_arg *a)
 		      { &p->rxd, i->rxd_min, i->rxd_max },
 		      { &p->txd, i->txd_min, i->txd_max } },
 	  *f = &field[a[0].num];
+	bool started = fl_port_started(tp->ports[id].port);
 	uint16_t before = *f->value;
 	int ret;
 
@@ -93,8 +101,7 @@ static int config_one(struct tp *tp, unsigned id, const struct tp_arg *a)
 	if (!ret)
 		return 0;
 	*f->value = before;
-	if (tp_port_reconf(tp, id) || tp_port_start(tp, id))
-		fprintf(stderr, "Port %u stays stopped\n", id);
+	run_on(tp, id, started);
 	return ret;
 }
 
@@ -131,6 +138,9 @@ static int offload_one(struct tp *tp, unsigned id, const struct tp_arg *a)
 {
 	int bit = tp_offload_bit(a[2].str, a[1].num == 0, a[1].num == 1);
 	struct tp_port *p = &tp->ports[id];
+	bool started = fl_port_started(p->port);
+	uint64_t before = p->offloads;
+	int ret;
 
 	if (bit < 0) {
 		fprintf(stderr, "No %s is called %s (show port cap %u)\n", a[1].str, a[2].str, id);
@@ -142,7 +152,12 @@ static int offload_one(struct tp *tp, unsigned id, const struct tp_arg *a)
 		p->offloads |= 1ull << bit;
 	else
 		p->offloads &= ~(1ull << bit);
-	return tp_port_reconf(tp, id);
+	ret = tp_port_reconf(tp, id);
+	if (ret) {
+		p->offloads = before;
+		run_on(tp, id, started);
+	}
+	return ret;
 }
 
 TP_CMD(config_offload)
@@ -221,8 +236,9 @@ TP_CMD(rss_reta)
 
 TP_CMD(port_cleanup)
 {
-	struct fl_txq *q = fl_port_txq(tp->ports[a[0].num].port, (uint16_t)a[1].num);
-	int n = q && a[1].num <= UINT16_MAX ? fl_tx_done_cleanup(q, (uint32_t)a[2].num) : -ENOENT;
+	struct tp_port *p = &tp->ports[a[0].num];
+	struct fl_txq *q = a[1].num < p->txq ? fl_port_txq(p->port, (uint16_t)a[1].num) : NULL;
+	int n = q ? fl_tx_done_cleanup(q, (uint32_t)a[2].num) : -ENOENT;
 
 	if (n < 0)
 		return tp_fail("cleanup", n);

@@ -105,6 +105,6 @@ const struct tp_cmd tp_cmds[] = {
 	{ "load <file>", "run commands from a file", tp_cmd_load },
 	{ "sleep <ms:0-86400000>", "wait so many milliseconds", tp_cmd_sleep },
 	{ "help", "all commands", tp_cmd_help },
-	{ "help <rest>", "commands that begin with these words", tp_cmd_help_word },
+	{ "help <name>", "commands that begin with a word", tp_cmd_help_word },
 	{ NULL },
 };

@@ -107,8 +107,10 @@ static void csum_pkt(struct tp_stream *s, struct fl_pkt *p)
 	struct eth_hdr *eth = fl_pkt_data(p);
 	uint16_t type, l4;
 
-	tp_count(&s->bad_ip, !!(p->flags & FL_RX_IP_CSUM_BAD));
-	tp_count(&s->bad_l4, !!(p->flags & FL_RX_L4_CSUM_BAD));
+	if (fl_unlikely(p->flags & (FL_RX_IP_CSUM_BAD | FL_RX_L4_CSUM_BAD))) {
+		tp_count(&s->bad_ip, !!(p->flags & FL_RX_IP_CSUM_BAD));
+		tp_count(&s->bad_l4, !!(p->flags & FL_RX_L4_CSUM_BAD));
+	}
 	if (p->data_len < sizeof(*eth))
 		return;
 	memcpy(eth->dst, s->dst.b, sizeof(eth->dst));

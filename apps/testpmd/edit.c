@@ -173,6 +173,10 @@ static int pipe_loop(struct tp *tp)
 		ssize_t n = read(STDIN_FILENO, line + have, sizeof(line) - 1 - have);
 		char *nl;
 
+		if (n <= 0 && have && have < sizeof(line) - 1) {
+			line[have] = '\n'; /* the last line may lack its end */
+			n = 1;
+		}
 		if (n <= 0)
 			break;
 		have += (size_t)n;

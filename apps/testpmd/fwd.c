@@ -157,6 +157,20 @@ void tp_fwd_ports(struct tp *tp, uint64_t mask)
 			tp->fwd_ports[tp->nfwd_ports++] = i;
 }
 
+static bool usable(const struct tp_port *p)
+{
+	return p->port && !p->removed && fl_port_started(p->port);
+}
+
+void tp_fwd_mark(struct tp *tp)
+{
+	for (unsigned i = 0; i < tp->nstreams; i++) {
+		struct tp_stream *s = &tp->streams[i];
+
+		s->dead = !usable(&tp->ports[s->rx_port]) || !usable(&tp->ports[s->tx_port]);
+	}
+}
+
 bool tp_port_forwards(const struct tp *tp, unsigned id)
 {
 	for (unsigned i = 0; tp->forwarding && i < tp->nstreams; i++)
@@ -195,7 +209,6 @@ static int stream_init(struct tp *tp, struct tp_stream *s, unsigned rx, unsigned
 	s->tx_segs = tp->conf.tx_segs;
 	s->ntx_segs = tp->conf.ntx_segs;
 	s->nflows = tp->conf.multi_flow || !strcmp(tp->mode->name, "flowgen") ? FLOWS : 1;
-	s->dead = tp->ports[rx].removed || out->removed;
 	tp_gen_init(s);
 	if (!tp->conf.record_bursts)
 		return 0;
@@ -327,6 +340,13 @@ static int ready(struct tp *tp)
 		fprintf(stderr, "No port to forward between (-a URI, or: port attach URI)\n");
 		return -ENODEV;
 	}
+	for (unsigned i = 0; i < tp->conf.ntx_segs; i++) {
+		if (tp->conf.tx_segs[i] > fl_pool_data_room(tp->pool)) {
+			fprintf(stderr, "txpkts: a segment of %u bytes needs --mbuf-size=%u\n",
+				tp->conf.tx_segs[i], tp->conf.tx_segs[i] + FL_PKT_HEADROOM);
+			return -EINVAL;
+		}
+	}
 	for (unsigned i = 0; i < tp->nfwd_ports; i++) {
 		const struct tp_port *p = &tp->ports[tp->fwd_ports[i]];
 
@@ -357,6 +377,7 @@ int tp_fwd_start(struct tp *tp, uint64_t tx_first)
 	}
 	if (tp->ran && !tp->conf.no_flush_rx)
 		flush_rx(tp);
+	tp_fwd_mark(tp);
 	describe(tp);
 	fflush(stdout);
 	tp_for_each_port(tp, i) {

@@ -22,6 +22,22 @@ static void log_write(void *arg, enum fl_log_level level, const char *component,
 
 /* ---- the sleep of the main thread ----------------------------------------------------- */
 
+static uint64_t try_plug(struct tp *tp, uint64_t now, uint64_t next)
+{
+	bool due = now >= tp->next_plug_ns, gone = false;
+
+	tp_for_each_port(tp, i) {
+		if (due && tp->ports[i].removed && !tp_port_reset(tp, i)) {
+			printf("Port %u: is back\n", i);
+			fflush(stdout);
+		}
+		gone |= tp->ports[i].removed;
+	}
+	if (due)
+		tp->next_plug_ns = now + SECOND;
+	return gone && tp->next_plug_ns < next ? tp->next_plug_ns : next;
+}
+
 /** Runs what is due and returns when the next thing will be. */
 static uint64_t periodic(struct tp *tp, uint64_t now)
 {
@@ -42,20 +58,7 @@ static uint64_t periodic(struct tp *tp, uint64_t now)
 		}
 		next = tp->next_live_ns;
 	}
-	if (!tp->conf.hot_plug)
-		return next;
-	tp_for_each_port(tp, i) {
-		if (!tp->ports[i].removed)
-			continue;
-		if (now >= tp->next_plug_ns) {
-			if (!tp_port_reset(tp, i))
-				printf("Port %u: is back\n", i);
-			fflush(stdout);
-			tp->next_plug_ns = now + SECOND;
-		}
-		next = tp->next_plug_ns < next ? tp->next_plug_ns : next;
-	}
-	return next;
+	return tp->conf.hot_plug ? try_plug(tp, now, next) : next;
 }
 
 enum tp_woken tp_wait(struct tp *tp, int fd, int timeout_ms)

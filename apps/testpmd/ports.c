@@ -294,10 +294,8 @@ int tp_port_reset(struct tp *tp, unsigned id)
 		p->events = 0;
 		/* the device counts from nothing again */
 		p->last = p->begun = p->shown = (struct fl_port_stats){ 0 };
-		for (unsigned i = 0; i < tp->nstreams; i++)
-			tp->streams[i].dead = tp->ports[tp->streams[i].rx_port].removed ||
-					      tp->ports[tp->streams[i].tx_port].removed;
 	}
+	tp_fwd_mark(tp);
 	if (tp_fwd_resume(tp))
 		tp->failed = true;
 	return ret;
@@ -337,9 +335,7 @@ static void port_gone(struct tp *tp, unsigned id)
 	p->removed = true;
 	tp->next_plug_ns = fl_now_ns() + 1000000000ull;
 	tp_fwd_pause(tp);
-	for (unsigned i = 0; i < tp->nstreams; i++)
-		if (tp->streams[i].rx_port == id || tp->streams[i].tx_port == id)
-			tp->streams[i].dead = true;
+	tp_fwd_mark(tp);
 	if (tp_fwd_resume(tp))
 		tp->failed = true;
 }
@@ -362,10 +358,8 @@ static void port_wanted(struct tp *tp, unsigned id)
 	tp_end_live(tp);
 	printf("Port %u: the kernel wants the device back, closing it\n", id);
 	tp_fwd_pause(tp);
-	for (unsigned i = 0; i < tp->nstreams; i++)
-		if (tp->streams[i].rx_port == id || tp->streams[i].tx_port == id)
-			tp->streams[i].dead = true;
 	tp_port_close(tp, id);
+	tp_fwd_mark(tp);
 	if (tp_fwd_resume(tp))
 		tp->failed = true;
 }

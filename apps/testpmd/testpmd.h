@@ -101,7 +101,8 @@ struct tp_stream {
 	uint8_t tmpl[64];  /* headers of generated packets */
 	uint32_t tmpl_sum; /* their IPv4 sum without the source address */
 
-	uint64_t rx, tx, dropped, bad_ip, bad_l4 FL_CACHE_ALIGNED;
+	uint64_t rx FL_CACHE_ALIGNED; /* what the worker writes begins a line of its own */
+	uint64_t tx, dropped, bad_ip, bad_l4;
 	uint64_t *rx_hist, *tx_hist; /* [burst + 1] with --record-burst-stats */
 	bool dead;		     /* one of its ports has gone */
 } FL_CACHE_ALIGNED;
@@ -115,7 +116,8 @@ struct tp_worker {
 	struct tp_stream **streams;
 	unsigned nstreams, nlive;
 	bool running;
-	uint64_t busy, idle, first_ns FL_CACHE_ALIGNED; /* cycles, cycles, CLOCK_MONOTONIC */
+	uint64_t busy FL_CACHE_ALIGNED; /* cycles */
+	uint64_t idle, first_ns;	/* cycles, CLOCK_MONOTONIC */
 	bool stop FL_CACHE_ALIGNED;
 } FL_CACHE_ALIGNED;
 
@@ -190,6 +192,8 @@ int tp_fwd_stop(struct tp *tp);
 void tp_fwd_pause(struct tp *tp);
 int tp_fwd_resume(struct tp *tp);
 bool tp_port_forwards(const struct tp *tp, unsigned id);
+/** Streams of ports that are gone, closed or stopped are dead; called while no worker runs. */
+void tp_fwd_mark(struct tp *tp);
 void tp_fwd_free(struct tp *tp);
 /** Which ports forward: all those in use whose bit is set. */
 void tp_fwd_ports(struct tp *tp, uint64_t mask);

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Every command of the table is run, and what it says is looked at. `help` gives the table."""
 import os
+import pty
 import re
+import select
 import tempfile
 
 from app import TESTPMD, check, run
@@ -162,6 +164,7 @@ BAD = [
     ('read rxd 0 0 65000', 'read|rxd|Invalid'),
     ('port attach model:nope', 'Cannot open'),
     ('load /nowhere', '/nowhere'),
+    ('set txpkts 64,3000\nstart', 'needs --mbuf-size'),
     ('help xyzzy', 'No command begins'),
     ('stop', 'not started'),
 ]
@@ -170,9 +173,7 @@ BAD = [
 def fits(pattern, line):
     rx = ''
     for tok in pattern.split():
-        if tok == '<rest>':
-            rx += r'\s+.+'
-        elif tok.startswith('<'):
+        if tok.startswith('<'):
             rx += r'\s+\S+'
         else:
             rx += r'\s+(?:' + '|'.join(re.escape(x) for x in tok.split('|')) + ')'
@@ -214,13 +215,55 @@ def bad_commands(tmp):
     r = session(tmp, ['start', 'port stop 0', 'set portlist 0', 'start', 'quit'], rc=1)
     check('Port 0 forwards' in r.stderr and 'Forwarding is on' in r.stderr and
           'already started' in r.stderr, f'guards while forwarding: {r.stderr}')
+    r = run(TESTPMD, '-i', input='show config cores')
+    check('Number of forwarding cores: 1' in r.stdout, 'a last line without its end')
     loop = os.path.join(tmp, 'loop')
     with open(loop, 'w') as f:
         f.write(f'load {loop}\n')
     check('8 deep' in session(tmp, [f'load {loop}'], rc=1).stderr, 'files that load themselves')
 
 
+def terminal():
+    """on a terminal: the prompt, completion by TAB, history, an error that does not count"""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.environ['TERM'] = 'vt100'
+        os.execv(TESTPMD, [TESTPMD, '-i'])
+    seen = ''
+
+    def until(words, begin=0):
+        nonlocal seen
+        while words not in seen[begin:]:
+            ready, _, _ = select.select([fd], [], [], 10)
+            check(ready, f'terminal says {words}: {seen!r}')
+            try:
+                seen += os.read(fd, 4096).decode()
+            except OSError:  # the other side has gone
+                check(words in seen[begin:], f'terminal says {words}: {seen!r}')
+        return len(seen)
+
+    def send(text):
+        os.write(fd, text.encode())
+    at = until('testpmd> ')
+    send('show conf\tf\t')
+    until('wd', at)
+    send('\n')
+    at = until('io packet forwarding - ports=0', at)
+    send('set f\t\t')
+    at = until('flow_ctrl', at)
+    send('\x15rubbish\n')
+    at = until("Bad command: no 'rubbish'", at)
+    send('set fwd \t')
+    until('icmpecho', at)
+    until('5tswap', at)
+    send('\x15quit\n')
+    until('Bye...')
+    _, status = os.waitpid(pid, 0)
+    check(status == 0, 'a mistyped command is no failure of a person\'s session')
+
+
 if __name__ == '__main__':
     with tempfile.TemporaryDirectory() as t:
         every_command(t)
         bad_commands(t)
+    terminal()
