@@ -60,10 +60,21 @@ static void apply_vme(struct fl_e1000 *e)
 	fl_e1000_wr(e, E1000_CTRL, ctrl);
 }
 
+/* the table is only looked at while the filter is on, and writing it costs as much as all else */
+static void load_vfta(struct fl_e1000 *e)
+{
+	if (e->vfta_loaded || !(e->port.conf.offloads & FL_OFF_RX_VLAN_FILTER))
+		return;
+	for (unsigned i = 0; i < VFTA_WORDS; i++)
+		fl_e1000_wr(e, E1000_VFTA(i), e->port.vfta[i]);
+	e->vfta_loaded = true;
+}
+
 int fl_e1000_rx_mode_apply(struct fl_port *p)
 {
 	struct fl_e1000 *e = fl_e1000_of(p);
 
+	load_vfta(e);
 	/* before the chip changes, so that no frame is longer, or tagged, unexpectedly */
 	fl_e1000_rx_select(e);
 	apply_vme(e);
@@ -141,6 +152,10 @@ int fl_e1000_rss_apply(struct fl_port *p)
 	struct fl_e1000 *e = fl_e1000_of(p);
 	const uint8_t *k = p->conf.rss.key;
 
+	if (!p->conf.rss.types) {
+		fl_e1000_wr(e, E1000_MRQC, 0);
+		return 0;
+	}
 	for (unsigned i = 0; i < RSSRK_WORDS; i++, k += 4)
 		fl_e1000_wr(e, E1000_RSSRK(i),
 			    k[0] | (uint32_t)k[1] << 8 | (uint32_t)k[2] << 16 |
@@ -164,8 +179,8 @@ void fl_e1000_filters_start(struct fl_e1000 *e)
 	apply_vme(e);
 	fl_e1000_mac_apply(p);
 	fl_e1000_mcast_apply(p);
-	for (unsigned i = 0; i < VFTA_WORDS; i++)
-		fl_e1000_wr(e, E1000_VFTA(i), p->vfta[i]);
+	e->vfta_loaded = false;
+	load_vfta(e);
 	/* the hash stands where the raw checksum would: RSS needs it, and nothing else uses that */
 	fl_e1000_wr(e, E1000_RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL | RXCSUM_PCSD);
 	fl_e1000_rss_apply(p);

@@ -51,6 +51,7 @@ struct fl_e1000 {
 	uint64_t phy_ready_ns;	/* the PHY must not be touched earlier */
 	bool clean;		/* reset and not used since */
 	bool shared_tx_context; /* both transmit queues run: see e1000_tx.c */
+	bool vfta_loaded;	/* the chip has the table, since the filter is or was on */
 	bool link_up;		/* as last told to the user */
 	bool rx_irq_shared;	/* one vector: it is the receive queue's, not the link's */
 	uint32_t rx_buf;	/* bytes the chip writes into a receive buffer at most */
