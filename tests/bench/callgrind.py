@@ -69,6 +69,8 @@ def measure(build, huge, results, progress):
                     got = count(program, [*args, only, '--huge'], function, folder)
             else:
                 got = count(program, [*args, only], function)
-            if got is not None:
+            if got is None:
+                results.note(f'no instruction count of {metric} ({side})')
+            else:
                 results.add(f'{metric}, instructions', 'instructions', side, got,
                             {'r': 'rte_ring', 'p': 'rte_pktmbuf'}.get(what[0], 'net_e1000_em'))

@@ -11,6 +11,7 @@ from peer_testpmd import PeerError
 WIRE = 'model:e1000e,wire=x'
 PACKETS_4_GIB = (4 << 30) // 2176  # 2048 bytes of room and 128 of headroom a packet
 HUGE_4_GIB = 2400
+HUGE_DEFAULT = 220  # dpdk-testpmd's own choice of packets: 179 pages, and what it starts with
 MIB = 1 << 20
 
 
@@ -115,7 +116,7 @@ def start(build, runs, pages, results, progress):
                 results.note(f'start, {what}: {e}')
                 failed += 1
                 break
-            figures = peer.call(peer_testpmd.start_up, cpus[0], pages >= 256, packets)
+            figures = peer.call(peer_testpmd.start_up, cpus[0], pages >= HUGE_DEFAULT, packets)
             if figures:
                 start_row(results, what, 'peer', *figures)
     return failed
