@@ -64,28 +64,27 @@ class Peer:
 def forward(build, runs, seconds, huge, results, progress):
     """Two cores, io-forward; both sides in turn. Number of failed runs of ours."""
     cpus, failed = two_cpus(), 0
-    kinds = [('small pages', [], False)]
+    rows = [(1, 'small pages', [], False)]
     if huge:
-        kinds.append(('hugepages', ['--mp-alloc=xmemhuge'], True))
+        rows += [(n, 'hugepages', ['--mp-alloc=xmemhuge'], True) for n in (1, 4)]
     if cpus[0] == cpus[1]:
         results.note('end to end needs two CPUs; this process may use one')
         return 0
-    for bursts in (1, 4):
-        for pages, options, peer_huge in kinds:
-            metric = f'testpmd io-forward on two cores, {64 * bursts} in flight, {pages}'
-            peer = Peer(results)
-            for i in range(runs):
-                progress.show(f'{metric}: run {i + 1} of {runs}')
-                try:
-                    got = fl_testpmd(build, cpus, seconds, f'--tx-first={bursts}', *options)
-                    results.add(metric, 'Mpps', 'ours', got['total']['mpps'], None)
-                except (OursError, OSError, subprocess.TimeoutExpired) as e:
-                    results.note(f'{metric}: {e}')
-                    failed += 1
-                    break
-                mpps = peer.call(peer_testpmd.forward_mpps, cpus, peer_huge, seconds, bursts)
-                if mpps is not None:
-                    results.add(metric, 'Mpps', 'peer', mpps, 'dpdk-testpmd virtio-user <-> vhost')
+    for bursts, pages, options, peer_huge in rows:
+        metric = f'testpmd io-forward on two cores, {64 * bursts} in flight, {pages}'
+        peer = Peer(results)
+        for i in range(runs):
+            progress.show(f'{metric}: run {i + 1} of {runs}')
+            try:
+                got = fl_testpmd(build, cpus, seconds, f'--tx-first={bursts}', *options)
+                results.add(metric, 'Mpps', 'ours', got['total']['mpps'], None)
+            except (OursError, OSError, subprocess.TimeoutExpired) as e:
+                results.note(f'{metric}: {e}')
+                failed += 1
+                break
+            mpps = peer.call(peer_testpmd.forward_mpps, cpus, peer_huge, seconds, bursts)
+            if mpps is not None:
+                results.add(metric, 'Mpps', 'peer', mpps, 'dpdk-testpmd virtio-user <-> vhost')
     return failed
 
 
