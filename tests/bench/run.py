@@ -23,6 +23,7 @@ TICKS = 'TSC ticks'
 HUGE_MIN = 160  # of 2 MiB, for everything but the 4 GiB pool
 SUITE_TIMEOUT = 120
 RUNS_A_PROCESS = 3
+BUSY = 0.5  # load average from which the reader is warned
 
 
 class Results:
@@ -171,6 +172,10 @@ def main():
     parts = a.parts.split(',')
     results, progress = Results(), Progress()
     failed = 0
+    load = os.getloadavg()[0]
+    if load > BUSY:
+        results.note(f'load average {load:.1f} at the start: other programs run beside this, which '
+                     'the two-core figures feel most')
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was reserved is given back
     with hugepages.reserve(HUGE_MIN if a.quick else end_to_end.HUGE_4_GIB, HUGE_MIN,
                            results.note) as pages:
