@@ -34,14 +34,14 @@ void fl_e1000m_rss_key(struct e1000 *e)
 	const uint8_t *key = (const uint8_t *)&e->r[R_RSSRK / 4];
 
 	for (unsigned n = 0; n < FL_ARRAY_SIZE(e->rss_tab); n++) {
-		for (unsigned v = 0; v < 16; v++) {
-			uint32_t h = 0;
+		uint32_t *t = e->rss_tab[n];
 
-			for (unsigned bit = 0; bit < 4; bit++)
-				if (v & 8u >> bit)
-					h ^= key_window(key, n * 4 + bit);
-			e->rss_tab[n][v] = h;
-		}
+		/* bit 3 of a nibble comes first on the wire */
+		for (unsigned bit = 0; bit < 4; bit++)
+			t[8u >> bit] = key_window(key, n * 4 + bit);
+		t[0] = 0;
+		for (unsigned v = 1; v < 16; v++)
+			t[v] = t[v & (v - 1)] ^ t[v & -v];
 	}
 }
 
