@@ -258,27 +258,46 @@ static inline unsigned fl_e1000m_size_class(uint32_t len)
 /* csum.c: sums are of little-endian 16-bit words, so the folded sum is stored as it is */
 static inline uint32_t fl_e1000m_sum(uint32_t sum, const uint8_t *p, uint32_t len)
 {
-	uint64_t s = sum, w;
-	uint32_t d;
-	uint16_t h;
+	uint64_t s = sum, t = 0, w[2];
 
-	for (; len >= 8; len -= 8, p += 8) {
-		memcpy(&w, p, 8);
-		s += w & 0xffffffff;
-		s += w >> 32;
+	/* carries go round: ones' complement does not care in which place */
+	for (; len >= 16; len -= 16, p += 16) {
+		memcpy(w, p, 16);
+		s += w[0];
+		s += s < w[0];
+		t += w[1];
+		t += t < w[1];
 	}
-	if (len & 4) {
-		memcpy(&d, p, 4);
-		s += d;
-		p += 4;
+	if (len) {
+		uint64_t tail[2] = { 0 };
+		uint32_t d;
+		uint16_t h;
+
+		/* what is missing counts as zero */
+		if (len & 8) {
+			memcpy(&tail[0], p, 8);
+			p += 8;
+		}
+		if (len & 4) {
+			memcpy(&d, p, 4);
+			tail[1] = d;
+			p += 4;
+		}
+		if (len & 2) {
+			memcpy(&h, p, 2);
+			tail[1] += h;
+			p += 2;
+		}
+		if (len & 1)
+			tail[1] += *p;
+		s += tail[0];
+		s += s < tail[0];
+		t += tail[1];
+		t += t < tail[1];
 	}
-	if (len & 2) {
-		memcpy(&h, p, 2);
-		s += h;
-		p += 2;
-	}
-	if (len & 1)
-		s += *p;
+	s += t;
+	s += s < t;
+	s = (s & 0xffffffff) + (s >> 32);
 	s = (s & 0xffffffff) + (s >> 32);
 	s = (s & 0xffff) + (s >> 16);
 	return (uint32_t)((s & 0xffff) + (s >> 16));

@@ -6,7 +6,8 @@
  */
 #include "e1000_internal.h"
 
-#define AHEAD 6u /* buffers to fetch before their frame's turn */
+#define QUICK_MAX 1518u /* longest frame of the quick way; e->rx_quick wants buffers that hold it \
+			 */
 
 /* what a batch adds up before it is counted */
 struct batch {
@@ -184,7 +185,7 @@ static inline uint64_t load64(const uint8_t *p)
 
 /* verdicts of an unfragmented IPv4 frame without options that carries TCP or UDP; 0 = parse it */
 static inline uint32_t quick_status(const struct e1000 *e, const uint8_t *p, uint32_t len,
-				    uint32_t *id)
+				    uint32_t rxcsum, uint32_t *id)
 {
 	const uint64_t low = 0xffffffff;
 	uint64_t a = load64(p + 14), b = load64(p + 22), addr = load64(p + 26), s;
@@ -193,12 +194,12 @@ static inline uint32_t quick_status(const struct e1000 *e, const uint8_t *p, uin
 	uint32_t room = total - 20;
 
 	/* version 4, header of 20, neither offset nor more-fragments */
-	if ((a & 0xff) != 0x45 || (a >> 48 & 0xff3f) || total < 40 || total > len - 14 ||
+	if ((a & 0xff3f0000000000ff) != 0x45 || total < 40 || total > len - 14 ||
 	    (proto != 17 && proto != 6))
 		return 0;
 	st = 2u << RXD_PTYPE_SHIFT;
 	*id = __builtin_bswap16((uint16_t)(a >> 32));
-	if (e->rxcsum & RXCSUM_IPOFL) {
+	if (rxcsum & RXCSUM_IPOFL) {
 		s = (a & low) + (a >> 32) + (b & 0xffffffff) + (addr & low) + (addr >> 32);
 		s = (s & low) + (s >> 32);
 		st |= RXD_IPCS;
@@ -213,7 +214,7 @@ static inline uint32_t quick_status(const struct e1000 *e, const uint8_t *p, uin
 	} else if (!(p[40] | p[41])) {
 		return st;
 	}
-	if (e->rxcsum & RXCSUM_TUOFL) {
+	if (rxcsum & RXCSUM_TUOFL) {
 		s = (addr & low) + (addr >> 32) + ((uint32_t)proto << 8) +
 		    __builtin_bswap16((uint16_t)room);
 		s = (s & low) + (s >> 32);
@@ -236,115 +237,136 @@ static inline void copy(uint8_t *d, const uint8_t *s, uint32_t n)
 	}
 }
 
-static inline void *buffer(struct e1000 *e, struct e1000_ring *r, uint64_t iova, uint32_t len)
+/* where the next n descriptors, unbroken, have their buffers; fetches them all */
+static unsigned look_ahead(struct e1000 *e, struct e1000_ring *r, const uint64_t *d, unsigned n,
+			   uint64_t iova[], uint8_t *dst[])
 {
-	return fl_model_dma(e->m, e->mmu, &r->buf, fl_iova(iova), len, FL_DMA_WRITE);
+	for (unsigned i = 0; i < n; i++) {
+		iova[i] = __atomic_load_n(&d[2 * i], __ATOMIC_RELAXED);
+		dst[i] = iova[i] ? fl_model_dma(e->m, e->mmu, &r->buf, fl_iova(iova[i]), QUICK_MAX,
+						FL_DMA_WRITE)
+				 : NULL;
+		if (fl_unlikely(!dst[i]))
+			return i;
+		__builtin_prefetch(dst[i], 1);
+	}
+	return n;
 }
 
-/* fetches the line of a descriptor to come and the buffer of a nearer one */
-static inline void prefetch(struct e1000 *e, struct e1000_ring *r, uint32_t pos)
+/* status of a frame that the quick way can take; 0 = it cannot */
+static inline uint32_t quick_frame(struct e1000 *e, const uint8_t *p, uint32_t len, uint32_t rxcsum,
+				   uint32_t *id)
 {
-	uint32_t near = pos + AHEAD, far = pos + 2 * AHEAD;
-	uint64_t iova;
-
-	if (fl_unlikely(far >= r->n))
-		return;
-	__builtin_prefetch(&r->d[2 * far], 1);
-	iova = __atomic_load_n(&r->d[2 * near], __ATOMIC_RELAXED);
-	/* only where the next buffer's mapping is the one at hand: a fetch may not cost a look-up
-	 */
-	if (iova >= r->buf.first && iova < r->buf.last && r->buf.gen == e->mmu->gen)
-		__builtin_prefetch(r->buf.base + (iova - r->buf.first), 1);
-}
-
-/* false: this frame is not for the quick way */
-static inline bool quick(struct e1000 *e, struct batch *b, struct e1000_rxq *rq, uint32_t pos,
-			 const struct fl_frame *f)
-{
-	struct e1000_ring *r = &rq->r;
-	const uint8_t *p = f->seg[0].p;
-	uint32_t len = f->len, st, id = 0, csum = 0, low;
-	uint64_t *wb = rq->wb[rq->nwb], iova, dst_mac;
+	uint64_t dst = load64(p) & 0xffffffffffff;
+	uint32_t st = RXD_DD | RXD_EOP, more;
 	uint16_t type;
-	uint8_t *dst;
 
-	if (f->nsegs != 1 || len < 60 || len > 1518 || len > e->rx_bsize)
-		return false;
-	dst_mac = load64(p) & 0xffffffffffff;
-	st = RXD_DD | RXD_EOP;
-	if (dst_mac != e->sta) {
-		if (dst_mac & 1 || !(e->rctl & RCTL_UPE))
-			return false;
+	if (dst != e->sta) {
+		if (dst & 1 || !(e->rctl & RCTL_UPE))
+			return 0;
 		if (e->nrar < 2 || fl_e1000m_filter(e, p, len) == MATCH_INEXACT)
 			st |= RXD_PIF;
 	}
-	memcpy(&type, p + 12, 2);
-	if (fl_unlikely(type == 0x0888)) /* MAC control */
-		return false;
-	if (type == 0x0008) {
-		low = quick_status(e, p, len, &id);
-		if (!low)
-			return false;
-		st |= low;
-		if (!(e->rxcsum & RXCSUM_PCSD))
-			st |= RXD_IPIDV;
-	} else if (type == 0xdd86 || __builtin_bswap16(type) == e->vet) {
-		return false;
-	}
-	if (!(e->rxcsum & (RXCSUM_IPOFL | RXCSUM_TUOFL)))
+	if (!(rxcsum & (RXCSUM_IPOFL | RXCSUM_TUOFL)))
 		st |= RXD_IXSM;
-	iova = __atomic_load_n(&r->d[2 * pos], __ATOMIC_RELAXED);
-	dst = iova ? buffer(e, r, iova, len) : NULL;
-	if (!dst)
-		return false;
-	copy(dst, p, len);
-	if (!(e->rxcsum & RXCSUM_PCSD))
-		csum = fl_e1000m_packet_sum(e, p, len);
-	if (e->rx_ext) {
-		wb[0] = e->rxcsum & RXCSUM_PCSD ? 0 : (uint64_t)(id | csum << 16) << 32;
-		wb[1] = st | (uint64_t)len << 32;
-	} else {
-		wb[0] = iova;
-		wb[1] = len | csum << 16 | (uint64_t)(st & 0xff) << 32 | (uint64_t)(st >> 24) << 40;
+	memcpy(&type, p + 12, 2);
+	if (fl_likely(type == 0x0008)) {
+		more = quick_status(e, p, len, rxcsum, id);
+		if (!more)
+			return 0;
+		st |= more | (rxcsum & RXCSUM_PCSD ? 0 : RXD_IPIDV);
+	} else if (type == 0xdd86 || type == 0x0888 || __builtin_bswap16(type) == e->vet) {
+		return 0; /* IPv6, MAC control, tagged */
 	}
-	rq->nwb++;
-	b->all++;
-	b->good++;
-	b->all_bytes += len + 4;
-	b->good_bytes += len + 4;
-	b->cls[fl_e1000m_size_class(len)]++;
-	b->got[0]++;
-	b->small[0] |= len <= b->rsrpd;
-	return true;
+	return st;
+}
+
+/* as many frames as go the quick way, up to the end of the ring or of the batch */
+static unsigned quick_run(struct e1000 *e, struct batch *b, struct e1000_rxq *rq, uint32_t pos,
+			  const struct fl_frame *f, unsigned n)
+{
+	struct e1000_ring *r = &rq->r;
+	const uint32_t rxcsum = e->rxcsum;
+	const bool ext = e->rx_ext, pcsd = rxcsum & RXCSUM_PCSD;
+	uint32_t room = r->tail >= pos ? r->tail - pos : r->n - pos, last = 0,
+		 shortest = UINT32_MAX;
+	uint64_t(*wb)[2] = &rq->wb[rq->nwb], bytes = 0, iova[E1000_BATCH];
+	uint8_t *dst[E1000_BATCH];
+	unsigned i, cls = 0;
+
+	n = n < room ? n : room;
+	n = n < E1000_BATCH - rq->nwb ? n : E1000_BATCH - rq->nwb;
+	n = look_ahead(e, r, &r->d[2 * pos], n, iova, dst);
+	for (i = 0; i < n; i++) {
+		const uint8_t *p = f[i].seg[0].p;
+		uint32_t len = f[i].len, id = 0, csum = 0, st;
+
+		if (fl_unlikely(f[i].nsegs != 1 || len < 60 || len > QUICK_MAX))
+			break;
+		st = quick_frame(e, p, len, rxcsum, &id);
+		if (fl_unlikely(!st))
+			break;
+		copy(dst[i], p, len);
+		if (!pcsd)
+			csum = fl_e1000m_packet_sum(e, p, len);
+		if (ext) {
+			wb[i][0] = pcsd ? 0 : (uint64_t)(id | csum << 16) << 32;
+			wb[i][1] = st | (uint64_t)len << 32;
+		} else {
+			wb[i][0] = iova[i];
+			wb[i][1] = len | csum << 16 | (uint64_t)(st & 0xff) << 32 |
+				   (uint64_t)(st >> 24) << 40;
+		}
+		bytes += len + 4;
+		if (fl_unlikely(len != last)) {
+			last = len;
+			cls = fl_e1000m_size_class(len);
+			shortest = len < shortest ? len : shortest;
+		}
+		b->cls[cls]++;
+	}
+	/* the client is about to refill what comes next: have it here by then */
+	for (unsigned k = 0; k < i; k += 4)
+		__builtin_prefetch(&r->d[2 * (pos + i + k < r->n ? pos + i + k : k)], 1);
+	rq->nwb += i;
+	b->all += i;
+	b->good += i;
+	b->all_bytes += bytes;
+	b->good_bytes += bytes;
+	b->got[0] += i;
+	b->small[0] |= shortest <= b->rsrpd;
+	return i;
 }
 
 unsigned fl_e1000m_rx_frames(struct e1000 *e, const struct fl_frame *f, unsigned n)
 {
 	struct e1000_rxq *rq = &e->rx[0];
 	struct batch b;
-	unsigned i;
+	unsigned i = 0;
 
 	if (!e->rx_on || !fl_model_bus_master(e->m))
 		return n;
 	begin(e, &b);
 	if (e->fifo.used)
 		drain(e, &b, E1000_BATCH);
-	for (i = 0; i < n; i++) {
-		uint32_t pos = rq->r.head + rq->nwb;
+	while (i < n) {
+		uint32_t pos;
 
-		if (rq->nwb >= E1000_BATCH) {
+		if (rq->nwb >= E1000_BATCH)
 			fl_e1000m_rx_flush(e, rq);
-			pos = rq->r.head;
-		}
+		pos = rq->r.head + rq->nwb;
 		if (pos >= rq->r.n)
 			pos -= rq->r.n;
 		if (fl_likely(e->rx_quick && rq->r.d && !e->fifo.used && pos != rq->r.tail)) {
-			prefetch(e, &rq->r, pos);
-			if (quick(e, &b, rq, pos, &f[i]))
+			unsigned k = quick_run(e, &b, rq, pos, f + i, n - i);
+
+			i += k;
+			if (k)
 				continue;
 		}
 		if (!frame(e, &b, &f[i]))
 			break;
+		i++;
 	}
 	end(e, &b);
 	return i;

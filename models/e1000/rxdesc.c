@@ -241,6 +241,18 @@ void fl_e1000m_rx_flush(struct e1000 *e, struct e1000_rxq *rq)
 
 	if (!rq->nwb)
 		return;
+	if (fl_likely(step == 1 && r->d && pos + rq->nwb < r->n)) {
+		uint64_t *d = &r->d[2 * pos];
+
+		for (unsigned k = 0; k < rq->nwb; k++) {
+			__atomic_store_n(&d[2 * k], rq->wb[k][0], __ATOMIC_RELAXED);
+			__atomic_store_n(&d[2 * k + 1], rq->wb[k][1], __ATOMIC_RELEASE);
+		}
+		r->head = pos + rq->nwb;
+		fl_e1000m_wr(e, r->reg + 0x10, r->head);
+		rq->nwb = 0;
+		return;
+	}
 	for (unsigned k = 0; k < rq->nwb; k += step) {
 		/* the second half of a split descriptor has no DD: it goes first */
 		if (step == 2)

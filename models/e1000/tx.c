@@ -64,9 +64,9 @@ struct done {
 	bool refused; /* the far end holds us back */
 };
 
-static inline bool reports(const struct e1000 *e, uint64_t q1)
+static bool reports_all(const struct e1000 *e)
 {
-	return q1 & TXD_RS || e->r[R_IVAR / 4] >> 31;
+	return e->r[R_IVAR / 4] >> 31;
 }
 
 /* up to a batch of plain frames from the head on; returns how many descriptors went */
@@ -75,8 +75,9 @@ static unsigned quick_batch(struct e1000 *e, struct e1000_txq *t, unsigned max, 
 	struct e1000_ring *r = &t->r;
 	uint32_t avail = r->tail >= r->head ? r->tail - r->head : r->n - r->head;
 	struct fl_frame f[E1000_BATCH];
-	uint64_t q1[E1000_BATCH], bytes = 0;
-	unsigned n, sent;
+	uint64_t q1[E1000_BATCH], bytes = 0, *cls = NULL;
+	const bool all = reports_all(e);
+	unsigned n, sent, last = 0;
 
 	if (max > E1000_BATCH)
 		max = E1000_BATCH;
@@ -105,13 +106,17 @@ static unsigned quick_batch(struct e1000 *e, struct e1000_txq *t, unsigned max, 
 	for (unsigned k = 0; k < sent; k++) {
 		uint32_t len = f[k].len;
 
-		if (reports(e, q1[k])) {
+		if (q1[k] & TXD_RS || all) {
 			write_dd(e, r, r->head + k, 0, q1[k]);
 			d->written = true;
 			d->late = q1[k] & TXD_IDE;
 		}
 		bytes += len + 4;
-		e->stat[S_PTC64 / 4 + fl_e1000m_size_class(len)]++;
+		if (fl_unlikely(len != last)) {
+			last = len;
+			cls = &e->stat[S_PTC64 / 4 + fl_e1000m_size_class(len)];
+		}
+		++*cls;
 		if (fl_unlikely(f[k].seg[0].p[0] & 1))
 			fl_e1000m_count(e,
 					memcmp(f[k].seg[0].p, "\xff\xff\xff\xff\xff\xff", 6)
@@ -191,7 +196,7 @@ static bool step(struct e1000 *e, struct e1000_txq *t, struct done *d)
 				fl_e1000m_count(e, S_TSCTFC, 1);
 		}
 	}
-	if (reports(e, q[1])) {
+	if (q[1] & TXD_RS || reports_all(e)) {
 		write_dd(e, r, r->head, q[0], q[1]);
 		d->written = true;
 		d->late = q[1] & TXD_IDE;
