@@ -38,7 +38,7 @@ static int create(struct fl_model *m, struct fl_args *args, void **state)
 	fl_model_set_bar(m, 0, &bar);
 	fl_model_set_bar(m, 3, &msix);
 	fl_model_add_pm(m, 0xc8);
-	fl_model_add_msi(m, 0xd0, true, true);
+	fl_model_add_msi(m, 0x50, true, true);
 	fl_model_add_pcie(m, 0xe0, 1, true);
 	fl_model_add_msix(m, 0xa0, 5, 3, 0, 0x2000);
 	d->m = m;
@@ -94,6 +94,7 @@ static void quiet(void *arg, enum fl_log_level level, const char *component, con
 }
 
 static struct fl_engine *engine;
+static struct fl_model *model;
 static int spare[3]; /* what a client can send along */
 
 static void prepare(void)
@@ -102,7 +103,8 @@ static void prepare(void)
 	const struct fl_engine_opts o = { .log = &log, .cpu = -1 };
 	int p[2];
 
-	if (fl_engine_new(&o, false, &engine) || pipe(p))
+	if (fl_engine_new(&o, false, &engine) || pipe(p) ||
+	    fl_engine_add_ops(engine, &ops, NULL, NULL, -1, 0, &model))
 		abort();
 	spare[0] = eventfd(0, EFD_NONBLOCK);
 	spare[1] = memfd_create("fuzz", MFD_CLOEXEC);
@@ -172,17 +174,16 @@ static size_t one(int fd, const uint8_t *p, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct fl_model *m;
 	int sv[2];
 
 	if (!engine)
 		prepare();
 	if (!size || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
 		return 0;
-	if (fl_engine_add_ops(engine, &ops, NULL, NULL, sv[0], 0, &m))
+	if (fl_server_new(model, NULL, sv[0], &model->srv))
 		abort();
 	/* a client that does not answer must not make the fuzzer wait */
-	m->srv->dma_timeout_ns = 1;
+	model->srv->dma_timeout_ns = 1;
 	if (!(*data & 16))
 		handshake(sv[1]);
 	for (unsigned i = 0; size && i < MESSAGES_MAX; i++) {
@@ -193,6 +194,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	close(sv[1]);
 	fl_engine_sockets(engine, 0);
-	fl_engine_remove(engine, m);
+	fl_server_free(model->srv);
+	model->srv = NULL;
 	return 0;
 }
