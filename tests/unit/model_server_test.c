@@ -877,6 +877,32 @@ static void test_with_our_client(void **state)
 	close(ev);
 }
 
+/* Devices by URI: both ends of a wire, given back when they are closed. */
+static void test_scheme(void **state)
+{
+	const struct fl_engine_opts o = { .log = &toy_log, .cpu = -1 };
+	const char *uri = "model:e1000e,wire=x";
+	struct fl_dev *a, *b, *c;
+	struct fl_ctx *ctx;
+
+	if (!fl_model_at(0))
+		skip();
+	assert_int_equal(fl_ctx_create(&(struct fl_ctx_opts){ .log = &toy_log }, &ctx), 0);
+	assert_int_equal(fl_model_enable(ctx, &o), 0);
+	assert_int_equal(fl_model_enable(ctx, &o), -EEXIST);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(fl_dev_open(ctx, uri, &a), 0);
+		assert_int_equal(fl_dev_open(ctx, uri, &b), 0);
+		assert_int_equal(fl_dev_open(ctx, uri, &c), -EBUSY);
+		assert_int_equal(fl_dev_id(a)->vendor, 0x8086);
+		fl_dev_close(a);
+		fl_dev_close(b);
+	}
+	assert_int_equal(fl_dev_open(ctx, "model:no-such", &a), -ENOENT);
+	assert_int_equal(fl_dev_open(ctx, "model:e1000e,colour=red", &a), -EINVAL);
+	assert_int_equal(fl_ctx_destroy(ctx), 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -899,6 +925,7 @@ int main(void)
 		T(test_come_and_go),
 		T(test_paths),
 		T(test_with_our_client),
+		cmocka_unit_test(test_scheme),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
