@@ -42,7 +42,7 @@ static void limits(const struct fl_port_info *i, struct limit out[NLIMITS])
 static void print_bits(uint64_t bits, const char *(*name)(unsigned bit), const char *fmt)
 {
 	for (unsigned bit = 0; bit < 64; bit++)
-		if (name(bit))
+		if (name(bit) && *name(bit)) /* "": a gap */
 			printf(fmt, name(bit), bits & 1ull << bit ? "yes" : "-");
 }
 
@@ -70,7 +70,7 @@ static struct json_object *bits_json(uint64_t bits, const char *(*name)(unsigned
 	struct json_object *o = json_object_new_object();
 
 	for (unsigned bit = 0; bit < 64; bit++)
-		if (name(bit))
+		if (name(bit) && *name(bit)) /* "": a gap */
 			di_json_bool(o, name(bit), bits & 1ull << bit);
 	return o;
 }

@@ -20,7 +20,7 @@ static void print_bits(uint64_t bits, const char *(*name)(unsigned bit))
 	unsigned n = 0;
 
 	for (unsigned bit = 0; bit < 64; bit++) {
-		if (!(bits & 1ull << bit) || !name(bit))
+		if (!(bits & 1ull << bit) || !name(bit) || !*name(bit))
 			continue;
 		printf("%s%-18s", n % 4 ? " " : n ? "\n    " : "    ", name(bit));
 		n++;

@@ -110,7 +110,7 @@ int tp_offload_bit(const char *name, bool rx, bool tx)
 	for (unsigned bit = 0; bit < 64; bit++) {
 		const char *known = fl_offload_name(bit);
 
-		if (!known || (!strncmp(known, "rx_", 3) ? !rx : !tx))
+		if (!known || !*known || (!strncmp(known, "rx_", 3) ? !rx : !tx))
 			continue;
 		if (!strcmp(known, name) || !strcmp(known + 3, name))
 			return (int)bit;

@@ -92,6 +92,7 @@ def features():
     check(md.startswith('| feature | net_e1000, 82574L |\n| --- | --- |\n'), 'Markdown')
     check(all(ln.startswith('| ') and ln.endswith(' |') for ln in md.strip().split('\n') if ln),
           'Markdown rows')
+    check('|  |' not in md and '' not in j['offloads'], 'no row without a name')
     check('features' in run(DEVINFO, 'features', 'model:e1000e').stdout.lower(), 'text')
     check('e1000e' in [m['name'] for m in json.loads(run(DEVINFO, 'models', '--json').stdout)], 'models')
     for bad in (('features', 'model:nope'), ('what',), ('doctor', 'me'), ('features',)):
