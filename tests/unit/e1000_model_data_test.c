@@ -1017,6 +1017,92 @@ static void test_indirect_memory(void **state)
 	stop(&r);
 }
 
+/* ---- the client's thread beside the engine's ------------------------------------------- */
+
+struct setup {
+	struct fl_model *m;
+	uint32_t *tail_pages;
+	uint8_t *mem; /* as the model has it mapped, so that a race detector sees one address */
+};
+
+static void set_up_loop(void *arg)
+{
+	struct setup *s = arg;
+	static const uint32_t regs[][2] = {
+		{ R_RDBAL, (uint32_t)RX_RING(0) },
+		{ R_RDLEN, N * 16 },
+		{ R_TDBAL, (uint32_t)TX_RING(0) },
+		{ R_TDLEN, N * 16 },
+		{ R_RFCTL, RFCTL_EXTEN | RFCTL_ACK_DIS },
+		{ R_TCTL, 0x0103f0fa },
+		{ R_RCTL, RCTL_EN | SECRC },
+	};
+	uint16_t cmd = 6;
+
+	assert_int_equal(fl_model_region(s->m, FL_VFIO_REGION_CONFIG, 4, &cmd, 2, true), 0);
+	for (unsigned i = 0; i < FL_ARRAY_SIZE(regs); i++) {
+		uint32_t v = regs[i][1];
+
+		assert_int_equal(fl_model_region(s->m, 0, regs[i][0], &v, 4, true), 0);
+	}
+	s->tail_pages = fl_model_bar_mem(s->m, 0, 0x2000);
+	s->mem = s->m->mmu.map[0].base;
+}
+
+static void test_threads(void **state)
+{
+	const struct fl_engine_opts o = { .cpu = -1 };
+	struct fl_engine *e;
+	struct setup s = { 0 };
+	int fd = memfd_create("threads", MFD_CLOEXEC);
+	uint64_t *rx, *tx_ring, give_up;
+	unsigned sent = 0, got = 0;
+
+	assert_int_equal(ftruncate(fd, RIG_MEM), 0);
+	assert_int_equal(fl_engine_new(&o, true, &e), 0);
+	assert_int_equal(fl_engine_add_ops(e, &fl_e1000e_model_ops, "wire=loop", NULL, -1, 0, &s.m),
+			 0);
+	assert_int_equal(fl_model_map(s.m, RIG_IOVA, RIG_MEM, FL_DMA_RW, fd, 0), 0);
+	fl_engine_call(e, set_up_loop, &s);
+	rx = (uint64_t *)(s.mem + (RX_RING(0) - RIG_IOVA));
+	tx_ring = (uint64_t *)(s.mem + (TX_RING(0) - RIG_IOVA));
+	for (unsigned i = 0; i < N; i++)
+		rx[2 * i] = RX_BUF(i);
+	__atomic_store_n(&s.tail_pages[(R_RDT - 0x2000) / 4], N - 1, __ATOMIC_RELEASE);
+	give_up = fl_now_ns() + 20000 * RIG_MS;
+	while (got < 5000 && fl_now_ns() < give_up) {
+		/* at most 16 under way */
+		while (sent < 5000 && sent - got < 16) {
+			unsigned i = sent % N;
+			uint8_t *f = s.mem + (TX_BUF - RIG_IOVA) + 64 * i;
+
+			memset(f, (int)(sent & 0x7f), 60);
+			memcpy(f, station, 6);
+			put16(f + 12, 0x88b5);
+			__atomic_store_n(&tx_ring[2 * i], TX_BUF + 64 * i, __ATOMIC_RELAXED);
+			__atomic_store_n(&tx_ring[2 * i + 1], 60u | DATA | EOP | IFCS | RS,
+					 __ATOMIC_RELAXED);
+			sent++;
+			__atomic_store_n(&s.tail_pages[(R_TDT - 0x2000) / 4], sent % N,
+					 __ATOMIC_RELEASE);
+		}
+		while (__atomic_load_n(&rx[2 * (got % N) + 1], __ATOMIC_ACQUIRE) & 1) {
+			unsigned i = got % N;
+			const uint8_t *f = s.mem + (RX_BUF(i) - RIG_IOVA);
+
+			assert_int_equal(f[20], got & 0x7f);
+			assert_int_equal(f[59], got & 0x7f);
+			__atomic_store_n(&rx[2 * i], RX_BUF(i), __ATOMIC_RELAXED);
+			__atomic_store_n(&rx[2 * i + 1], 0, __ATOMIC_RELAXED);
+			__atomic_store_n(&s.tail_pages[(R_RDT - 0x2000) / 4], i, __ATOMIC_RELEASE);
+			got++;
+		}
+	}
+	assert_int_equal(got, 5000);
+	fl_engine_destroy(e);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1042,6 +1128,7 @@ int main(void)
 		cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_trapped),
 		cmocka_unit_test(test_indirect_memory),
+		cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
