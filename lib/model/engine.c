@@ -162,8 +162,9 @@ static uint64_t nap_bound(struct fl_engine *e, uint64_t now, uint64_t nap)
 	for (struct fl_model *m = e->models; m; m = m->next) {
 		uint64_t t = m->ops->next_timer ? m->ops->next_timer(m->state) : UINT64_MAX;
 
+		/* due, and yet poll() did nothing: something else holds it up */
 		if (t <= now)
-			return 0;
+			t = now + NAP_MIN;
 		if (t - now < nap)
 			nap = t - now;
 	}
@@ -235,7 +236,7 @@ static void after_idle(struct fl_engine *e, struct pace *p, uint64_t now)
 
 	p->nap = p->nap ? (p->nap * 2 < most ? p->nap * 2 : most) : NAP_MIN;
 	nap = nap_bound(e, now, p->nap);
-	if (fl_engine_sockets(e, nap)) { /* also without a nap: a due frame may not be taken yet */
+	if (fl_engine_sockets(e, nap)) {
 		p->last_work = fl_now_ns();
 		p->nap = 0;
 	}

@@ -837,6 +837,29 @@ static void test_paths(void **state)
 	}
 }
 
+static void no_room(void *arg)
+{
+	((struct toy *)((struct fl_model *)arg)->state)->room = 0;
+}
+
+/* A generator that cannot get rid of its frames is always due: the client is heard all the same. */
+static void test_held_wire_holds_nothing_up(void **state)
+{
+	struct fixture *f = *state, other = *f;
+	struct fl_model *m;
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+	assert_int_equal(fl_engine_add_ops(f->e, &toy_ops, "wire=gen", NULL, sv[0], 0, &m), 0);
+	fl_engine_call(f->e, no_room, m);
+	usleep(20000);
+	other.fd = sv[1];
+	handshake(&other);
+	assert_int_equal(read_reg(&other, 7, 0), 0x10d38086);
+	handshake(f);
+	close(sv[1]);
+}
+
 /* ---- our own client ----------------------------------------------------------------------- */
 
 static void test_with_our_client(void **state)
@@ -924,6 +947,7 @@ int main(void)
 		T(test_client_that_does_not_read),
 		T(test_come_and_go),
 		T(test_paths),
+		T(test_held_wire_holds_nothing_up),
 		T(test_with_our_client),
 		cmocka_unit_test(test_scheme),
 	};
