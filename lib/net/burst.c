@@ -108,7 +108,9 @@ static bool seed_csums(struct fl_pkt *p)
 	uint32_t sum, len = p->pkt_len - p->l2_len - p->l3_len;
 	uint8_t tail[8] = { 0 };
 
-	if (p->flags & FL_TX_IP_CSUM && !put16(p, l3 + IP4_CSUM_OFF, 0))
+	/* the headers of TSO segments are all made by the chip */
+	if ((p->flags & FL_TX_IP_CSUM || (p->flags & FL_TX_TSO && v4)) &&
+	    !put16(p, l3 + IP4_CSUM_OFF, 0))
 		return false;
 	if (!(p->flags & TX_L4))
 		return true;

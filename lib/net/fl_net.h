@@ -3,8 +3,8 @@
  * Network ports: open, configure, queues, start, burst; link, statistics, filters.
  *
  * Life of a port: fl_port_open -> configure -> rxq/txq set-up for every queue -> start -> bursts
- * -> stop -> (configure again) -> close. Control calls are one thread at a time a port; each queue is
- * used by one thread at a time; different queues by different threads.
+ * -> stop -> (configure again) -> close. Control calls are one thread at a time a port; each queue
+ * is used by one thread at a time; different queues by different threads.
  *
  * The burst contract, one for every driver: the count returned is the prefix that was taken, the
  * rest stays the caller's; a burst never waits; an error belongs to the packet, not to the burst.
@@ -29,20 +29,20 @@ struct fl_mac {
 /* ---- capabilities --------------------------------------------------------------------- */
 
 /* Offloads, per port; receive and transmit in one word. */
-#define FL_OFF_RX_IP_CSUM    (1ull << 0)
-#define FL_OFF_RX_L4_CSUM    (1ull << 1)
-#define FL_OFF_RX_VLAN_STRIP (1ull << 2)
+#define FL_OFF_RX_IP_CSUM     (1ull << 0)
+#define FL_OFF_RX_L4_CSUM     (1ull << 1)
+#define FL_OFF_RX_VLAN_STRIP  (1ull << 2)
 #define FL_OFF_RX_VLAN_FILTER (1ull << 3)
-#define FL_OFF_RX_KEEP_CRC   (1ull << 4)
-#define FL_OFF_RX_SCATTER    (1ull << 5)
-#define FL_OFF_RX_RSS_HASH   (1ull << 6)
-#define FL_OFF_RX_PTYPE	     (1ull << 7)
-#define FL_OFF_TX_IP_CSUM    (1ull << 16)
-#define FL_OFF_TX_TCP_CSUM   (1ull << 17)
-#define FL_OFF_TX_UDP_CSUM   (1ull << 18)
-#define FL_OFF_TX_TSO	     (1ull << 19)
-#define FL_OFF_TX_VLAN	     (1ull << 20)
-#define FL_OFF_TX_MULTI_SEG  (1ull << 21)
+#define FL_OFF_RX_KEEP_CRC    (1ull << 4)
+#define FL_OFF_RX_SCATTER     (1ull << 5)
+#define FL_OFF_RX_RSS_HASH    (1ull << 6)
+#define FL_OFF_RX_PTYPE	      (1ull << 7)
+#define FL_OFF_TX_IP_CSUM     (1ull << 16)
+#define FL_OFF_TX_TCP_CSUM    (1ull << 17)
+#define FL_OFF_TX_UDP_CSUM    (1ull << 18)
+#define FL_OFF_TX_TSO	      (1ull << 19)
+#define FL_OFF_TX_VLAN	      (1ull << 20)
+#define FL_OFF_TX_MULTI_SEG   (1ull << 21)
 /** Name of one offload bit as users type it ("rx_vlan_strip"), "" where a bit has no meaning, NULL
  *  past the last. */
 FL_API const char *fl_offload_name(unsigned bit);
@@ -68,7 +68,7 @@ FL_API const char *fl_offload_name(unsigned bit);
 #define FL_FEAT_QUEUE_STATS	(1ull << 17)
 #define FL_FEAT_REGS_DUMP	(1ull << 18)
 #define FL_FEAT_EEPROM_DUMP	(1ull << 19)
-#define FL_FEAT_TX_DONE_CLEANUP	(1ull << 20)
+#define FL_FEAT_TX_DONE_CLEANUP (1ull << 20)
 #define FL_FEAT_LED		(1ull << 21)
 #define FL_FEAT_RESET		(1ull << 22)
 #define FL_FEAT_REMOVAL		(1ull << 23)
@@ -166,10 +166,10 @@ struct fl_xstat {
 };
 
 enum fl_port_event {
-	FL_PORT_LINK,	  /* link changed */
-	FL_PORT_REMOVED,  /* device or its server is gone; bursts take nothing from now on */
-	FL_PORT_REQUEST,  /* kernel wants the device back */
-	FL_PORT_ERROR,	  /* device error; the port should be reset */
+	FL_PORT_LINK,	 /* link changed */
+	FL_PORT_REMOVED, /* device or its server is gone; bursts take nothing from now on */
+	FL_PORT_REQUEST, /* kernel wants the device back */
+	FL_PORT_ERROR,	 /* device error; the port should be reset */
 };
 
 /* ---- life ----------------------------------------------------------------------------- */
@@ -202,8 +202,8 @@ FL_API bool fl_port_started(const struct fl_port *p);
 /**
  * Resets the device and brings the port back as it was: configuration, queues, filters,
  * promiscuity, link. Also the way back after FL_PORT_REMOVED, once the device or server is there
- * again (it is reattached first; -ENODEV while it is not). In-flight packets are freed. No burst may run
- * meanwhile.
+ * again (it is reattached first; -ENODEV while it is not). In-flight packets are freed. No burst
+ * may run meanwhile.
  */
 FL_API FL_MUST int fl_port_reset(struct fl_port *p);
 
@@ -236,7 +236,8 @@ static inline uint16_t fl_rx_burst(struct fl_rxq *q, struct fl_pkt **pkts, uint1
 	return __atomic_load_n(&q->burst, __ATOMIC_RELAXED)(q, pkts, n);
 }
 
-/** Hands over up to n packets. The first `return` of them are the driver's, the rest the caller's. */
+/** Hands over up to n packets. The first `return` of them are the driver's, the rest the caller's.
+ */
 static inline uint16_t fl_tx_burst(struct fl_txq *q, struct fl_pkt **pkts, uint16_t n)
 {
 	return __atomic_load_n(&q->burst, __ATOMIC_RELAXED)(q, pkts, n);
@@ -280,7 +281,8 @@ FL_API FL_MUST int fl_rxq_intr_enable(struct fl_rxq *q);
 FL_API FL_MUST int fl_rxq_intr_disable(struct fl_rxq *q);
 /**
  * Adaptive sleep: a burst that finds nothing for a while waits for the queue's interrupt, at most
- * timeout_ms. The one receive call that may sleep; spin_ns = how long to poll before it does.
+ * timeout_ms. The one receive call that may sleep; spin_ns = how long to poll before it does. A
+ * queue without an interrupt is polled for spin_ns and no more.
  */
 FL_API uint16_t fl_rx_burst_wait(struct fl_rxq *q, struct fl_pkt **pkts, uint16_t n,
 				 uint64_t spin_ns, int timeout_ms);

@@ -26,7 +26,8 @@ extern "C" {
 struct fl_net_ops {
 	void (*info)(const struct fl_port *p, struct fl_port_info *out);
 
-	/* queues; called on a stopped port. *q is the driver's queue, beginning with fl_rxq/fl_txq */
+	/* queues; called on a stopped port. *q is the driver's queue, beginning with fl_rxq/fl_txq
+	 */
 	int (*rxq_setup)(struct fl_port *p, uint16_t qid, const struct fl_rxq_conf *c,
 			 struct fl_rxq **q);
 	int (*txq_setup)(struct fl_port *p, uint16_t qid, const struct fl_txq_conf *c,
@@ -45,11 +46,11 @@ struct fl_net_ops {
 
 	int (*link_get)(struct fl_port *p, struct fl_link *out);
 	int (*link_set)(struct fl_port *p, bool up);
-	int (*rx_mode_apply)(struct fl_port *p);   /* promisc, allmulti, mtu, vlan strip/filter */
-	int (*mac_apply)(struct fl_port *p);	   /* macs[0..nmacs) */
-	int (*mcast_apply)(struct fl_port *p);	   /* mcast[0..nmcast) */
+	int (*rx_mode_apply)(struct fl_port *p); /* promisc, allmulti, mtu, vlan strip/filter */
+	int (*mac_apply)(struct fl_port *p);	 /* macs[0..nmacs) */
+	int (*mcast_apply)(struct fl_port *p);	 /* mcast[0..nmcast) */
 	int (*vlan_apply)(struct fl_port *p, uint16_t vid); /* that bit of vfta */
-	int (*rss_apply)(struct fl_port *p);	   /* rss, reta */
+	int (*rss_apply)(struct fl_port *p);		    /* rss, reta */
 	int (*fc_apply)(struct fl_port *p);
 	int (*fc_get)(struct fl_port *p, struct fl_flow_ctrl *out);
 

@@ -143,7 +143,7 @@ struct fl_dev *fl_port_dev(const struct fl_port *p)
 
 void fl_port_set_id(struct fl_port *p, uint16_t id)
 {
-	p->id = id;
+	__atomic_store_n(&p->id, id, __ATOMIC_RELAXED);
 }
 
 uint16_t fl_port_id(const struct fl_port *p)

@@ -4,8 +4,12 @@
 #include "frames.h"
 
 #include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <fl_model.h>
 
@@ -953,6 +957,107 @@ static void test_foreign_pool(void **state)
 	assert_int_equal(fl_pool_destroy(foreign), 0);
 }
 
+/* ---- the server of the device dies, stalls, and comes back ------------------------------- */
+
+struct server {
+	struct fl_engine *engine;
+	struct fl_model *model;
+	char path[64];
+};
+
+static void serve(struct server *s)
+{
+	assert_int_equal(fl_engine_add(s->engine, "e1000e,wire=loop", s->path, -1, &s->model), 0);
+}
+
+static void on_removed(struct fl_port *p, enum fl_port_event ev, void *arg)
+{
+	if (ev == FL_PORT_REMOVED)
+		++*(unsigned *)arg;
+}
+
+static void sleep_300ms(void *arg)
+{
+	struct timespec t = { .tv_nsec = 300000000 };
+
+	nanosleep(&t, NULL);
+}
+
+static void *stall(void *arg)
+{
+	fl_engine_call(arg, sleep_300ms, NULL);
+	return NULL;
+}
+
+static void loop_once(struct fl_port *port, uint32_t seq)
+{
+	struct fl_pkt *pkt = pair_frame(&pr, seq, 200);
+
+	pair_send(fl_port_txq(port, 0), &pkt, 1);
+	pair_recv(fl_port_rxq(port, 0), &pkt, 1);
+	assert_int_equal(pair_frame_seq(pkt), seq);
+	fl_pkt_free(pkt);
+}
+
+static void test_server_dies(void **state)
+{
+	struct server s = { 0 };
+	struct fl_pkt *pkts[32];
+	char uri[96];
+	struct fl_port *port;
+	unsigned removed = 0;
+	pthread_t thread;
+	uint64_t t;
+	uint16_t n;
+
+	snprintf(s.path, sizeof(s.path), "/tmp/fl-test-%d.sock", (int)getpid());
+	snprintf(uri, sizeof(uri), "vfio-user:%s", s.path);
+	assert_int_equal(fl_engine_create(NULL, &s.engine), 0);
+	serve(&s);
+	assert_int_equal(fl_port_open(pr.ctx, uri, &port), 0);
+	fl_port_on_event(port, on_removed, &removed);
+	pair_up_port(&pr, port, NULL, PAIR_RING);
+	assert_int_equal(fl_port_link_wait(port, 3000), 0);
+	loop_once(port, 1);
+
+	/* a device that stalls holds nobody up: its ring just fills */
+	assert_int_equal(pthread_create(&thread, NULL, stall, s.engine), 0);
+	t = fl_now_ns();
+	for (unsigned i = 0; i < 8; i++) {
+		for (unsigned k = 0; k < 32; k++)
+			pkts[k] = pair_frame(&pr, k, 60);
+		n = fl_tx_burst(fl_port_txq(port, 0), pkts, 32);
+		fl_pkt_free_bulk(pkts + n, 32 - n);
+	}
+	assert_true(fl_now_ns() - t < 200 * MS);
+	pthread_join(thread, NULL);
+	pair_flush(fl_port_rxq(port, 0), 20);
+
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned k = 0; k < 32; k++)
+			pkts[k] = pair_frame(&pr, k, 60);
+		n = fl_tx_burst(fl_port_txq(port, 0), pkts, 32);
+		assert_int_equal(n, 32);
+		removed = 0;
+		t = fl_now_ns();
+		fl_engine_remove(s.engine, s.model);
+		while (!removed && fl_now_ns() - t < 1000 * MS)
+			fl_ctx_dispatch(pr.ctx, 10);
+		assert_int_equal(removed, 1);
+		assert_true(fl_now_ns() - t < 100 * MS);
+		assert_int_equal(fl_rx_burst(fl_port_rxq(port, 0), pkts, 32), 0);
+		assert_int_equal(fl_port_reset(port), -ENODEV);
+		pair_check_pool(&pr);
+		serve(&s);
+		assert_int_equal(fl_port_reset(port), 0);
+		assert_true(fl_port_started(port));
+		assert_int_equal(fl_port_link_wait(port, 3000), 0);
+		loop_once(port, round);
+	}
+	fl_port_close(port);
+	fl_engine_destroy(s.engine);
+}
+
 #define T(f) cmocka_unit_test_teardown(f, down)
 int main(void)
 {
@@ -983,6 +1088,7 @@ int main(void)
 		T(test_desc_status),
 		T(test_pool_dry),
 		T(test_foreign_pool),
+		T(test_server_dies),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -97,6 +97,8 @@ struct fl_e1000_rxq {
 	bool chain_drop; /* given up: the rest is thrown away up to EOP */
 
 	uint32_t frame_max;
+	uint32_t buf_len; /* bytes of a buffer that the chip was told of */
+	bool scatter;
 	uint16_t buf_room; /* bytes behind the headroom */
 	struct fl_e1000_qstats stats, base;
 	struct fl_e1000_ring mem;

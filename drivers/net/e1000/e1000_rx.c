@@ -152,9 +152,8 @@ static struct fl_pkt *rx_one_slow(struct fl_e1000_rxq *q, struct fl_pkt *seg, ui
 	bool eop = st & RXD_EOP;
 	struct fl_pkt *p;
 
-	if (q->chain_drop || len == 0 || len > fl_e1000_of(q->q.port)->rx_buf ||
-	    q->chain_segs >= E1000_RXQ_CHAIN_MAX || q->chain_len + len > E1000_RX_FRAME_HW ||
-	    (!eop && !(q->q.port->conf.offloads & FL_OFF_RX_SCATTER))) {
+	if (q->chain_drop || len == 0 || len > q->buf_len || q->chain_segs >= E1000_RXQ_CHAIN_MAX ||
+	    q->chain_len + len > E1000_RX_FRAME_HW || (!eop && !q->scatter)) {
 		bad_frame(q, seg, eop);
 		return NULL;
 	}
@@ -188,7 +187,8 @@ static inline __attribute__((always_inline)) uint16_t rx_burst(struct fl_e1000_r
 							       struct fl_pkt **pkts, uint16_t n,
 							       const bool translate)
 {
-	const uint64_t port = (uint64_t)q->q.port->id << 48, slow_mask = q->slow_mask;
+	const uint64_t id = __atomic_load_n(&q->q.port->id, __ATOMIC_RELAXED);
+	const uint64_t port = id << 48, slow_mask = q->slow_mask;
 	uint32_t avail = rx_outstanding(q), next = q->next, got = 0;
 	uint64_t bytes = 0;
 
@@ -424,6 +424,8 @@ void fl_e1000_rx_start(struct fl_e1000 *e)
 
 		q->slow_mask = RXD_ERR_ANY | RXD_DD | RXD_EOP |
 			       (uint64_t)(~(e->rx_buf - 1) & 0xffffu) << RXD_LEN_SHIFT;
+		q->buf_len = e->rx_buf;
+		q->scatter = e->port.conf.offloads & FL_OFF_RX_SCATTER;
 		fill_tables(q, e->port.conf.offloads);
 		program_ring(e, q);
 	}
