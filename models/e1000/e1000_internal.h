@@ -240,7 +240,6 @@ bool fl_e1000m_pause(struct e1000 *e, const uint8_t *p, uint32_t len);
 /* stats.c */
 uint32_t fl_e1000m_stat_read(struct e1000 *e, uint32_t off);
 void fl_e1000m_stat_tx(struct e1000 *e, const uint8_t *dst, uint32_t len);
-void fl_e1000m_stat_rx_good(struct e1000 *e, const uint8_t *dst, uint32_t len);
 
 static inline void fl_e1000m_count(struct e1000 *e, enum e1000_stat s, uint64_t n)
 {

@@ -36,12 +36,3 @@ void fl_e1000m_stat_tx(struct e1000 *e, const uint8_t *dst, uint32_t len)
 	if (dst[0] & 1)
 		fl_e1000m_count(e, memcmp(dst, "\xff\xff\xff\xff\xff\xff", 6) ? S_MPTC : S_BPTC, 1);
 }
-
-void fl_e1000m_stat_rx_good(struct e1000 *e, const uint8_t *dst, uint32_t len)
-{
-	fl_e1000m_count(e, S_GPRC, 1);
-	fl_e1000m_count(e, S_GORC, len + 4);
-	e->stat[S_PRC64 / 4 + fl_e1000m_size_class(len)]++;
-	if (dst[0] & 1)
-		fl_e1000m_count(e, memcmp(dst, "\xff\xff\xff\xff\xff\xff", 6) ? S_MPRC : S_BPRC, 1);
-}
