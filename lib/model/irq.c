@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define CMD_INTX_OFF (1u << 10)
@@ -194,9 +195,16 @@ void fl_irq_unmask_event(struct fl_model *m)
 {
 	struct pollfd p = { .fd = m->irq.unmask_fd, .events = POLLIN };
 	uint64_t n;
+	struct iovec iov = { &n, sizeof(n) };
+	ssize_t r;
 
-	if (p.fd >= 0 && poll(&p, 1, 0) == 1 && p.revents & POLLIN &&
-	    read(p.fd, &n, sizeof(n)) == sizeof(n))
+	if (p.fd < 0 || poll(&p, 1, 0) != 1 || !(p.revents & POLLIN))
+		return;
+	/* the client may have read it meanwhile: a plain read() could wait for it */
+	r = preadv2(p.fd, &iov, 1, -1, RWF_NOWAIT);
+	if (r < 0 && errno == EOPNOTSUPP) /* before Linux 5.8 */
+		r = read(p.fd, &n, sizeof(n));
+	if (r == sizeof(n))
 		unmask(m, FL_VFIO_IRQ_INTX, 0);
 }
 

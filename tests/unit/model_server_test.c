@@ -137,7 +137,7 @@ static int version(struct fixture *f, const char *json, char *out, uint32_t most
 {
 	uint8_t buf[1024] = { 0, 0, 0xff, 0 }; /* 0.255 */
 
-	strcpy((char *)buf + 4, json);
+	memcpy(buf + 4, json, strlen(json) + 1);
 	return ask(f, FL_VU_VERSION, buf, 4 + (*json ? (uint32_t)strlen(json) + 1 : 0), out, most);
 }
 
@@ -669,7 +669,7 @@ static void test_malformed(void **state)
 		v.size = 20 + (uint32_t)strlen(json[i]) + 1;
 		memcpy(b, &v, 16);
 		memset(b + 16, 0, 4);
-		strcpy((char *)b + 20, json[i]);
+		memcpy(b + 20, json[i], strlen(json[i]) + 1);
 		expect_thrown_out(f, b, v.size);
 	}
 	/* capabilities without their NUL */
@@ -821,7 +821,7 @@ static void test_paths(void **state)
 	/* left from a process that died */
 	snprintf(stale, sizeof(stale), "%s.stale", path);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	strcpy(a.sun_path, stale);
+	memcpy(a.sun_path, stale, strlen(stale) + 1);
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
 	close(fd);
 	assert_int_equal(fl_engine_add_ops(f->e, &toy_ops, NULL, stale, -1, 0, &m), 0);
