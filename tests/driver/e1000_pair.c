@@ -29,3 +29,47 @@ int e1000_pair_make(struct pair *p, const char *args)
 	rc = fl_port_open(p->ctx, uri, &p->a);
 	return rc ? rc : fl_port_open(p->ctx, uri, &p->b);
 }
+
+struct pair pr;
+
+int e1000_group_setup(void **state)
+{
+	return e1000_pair_make(&pr, "shared=on");
+}
+
+int e1000_group_teardown(void **state)
+{
+	pair_free(&pr);
+	return 0;
+}
+
+int e1000_down(void **state)
+{
+	struct fl_mac none[1];
+
+	pair_down(&pr);
+	assert_int_equal(fl_port_promisc(pr.a, false), 0);
+	assert_int_equal(fl_port_promisc(pr.b, false), 0);
+	assert_int_equal(fl_port_allmulti(pr.b, false), 0);
+	assert_int_equal(fl_port_mcast_set(pr.b, none, 0), 0);
+	return 0;
+}
+
+void e1000_up(uint64_t offloads, uint16_t queues)
+{
+	struct fl_port_conf c = { .nb_rxq = queues, .nb_txq = queues, .offloads = offloads };
+
+	assert_int_equal(fl_port_promisc(pr.a, true), 0);
+	assert_int_equal(fl_port_promisc(pr.b, true), 0);
+	pair_up(&pr, &c);
+}
+
+struct fl_pkt *e1000_send_one(struct fl_pkt *pkt)
+{
+	struct fl_pkt *got;
+
+	assert_int_equal(fl_tx_prepare(fl_port_txq(pr.a, 0), &pkt, 1), 1);
+	pair_send(fl_port_txq(pr.a, 0), &pkt, 1);
+	pair_recv(fl_port_rxq(pr.b, 0), &got, 1);
+	return got;
+}

@@ -6,7 +6,6 @@
 
 #include "e1000_regs.h"
 
-#define E1000_MAX_QUEUES    2u
 #define E1000_STATS	    64u
 
 #define E1000_RXQ_CHAIN_MAX 64u	   /* segments of a received frame: 16 KiB in the least buffers */
@@ -58,6 +57,7 @@ struct fl_e1000 {
 	uint32_t ledctl;
 	uint16_t nvm_words;
 	struct fl_e1000_stats stats;
+	struct fl_port_stats retired; /* counts of queues that are no more */
 	struct fl_port_stats sw_base; /* software counters at the last reset of statistics */
 };
 
@@ -214,6 +214,8 @@ int fl_e1000_txq_info(struct fl_txq *q, struct fl_txq_info *out);
 /* e1000_stats.c */
 void fl_e1000_stats_harvest(struct fl_e1000 *e);
 void fl_e1000_stats_clear_hw(struct fl_e1000 *e);
+void fl_e1000_stats_retire_rx(struct fl_rxq *q);
+void fl_e1000_stats_retire_tx(struct fl_txq *q);
 int fl_e1000_stats(struct fl_port *p, struct fl_port_stats *out);
 int fl_e1000_stats_reset(struct fl_port *p);
 int fl_e1000_xstats(struct fl_port *p, struct fl_xstat *out, unsigned max);

@@ -44,8 +44,11 @@ static int phy_read(struct fl_e1000 *e, uint16_t reg, uint16_t *out)
 	return mdic(e, MDIC_OP_READ, reg, out);
 }
 
+/* management firmware may be using the link, and then says that the PHY is not ours to change */
 static int phy_write(struct fl_e1000 *e, uint16_t reg, uint16_t v)
 {
+	if (fl_e1000_rd(e, E1000_MANC) & MANC_BLK_PHY_RST)
+		return 0;
 	return mdic(e, MDIC_OP_WRITE | v, reg, NULL);
 }
 

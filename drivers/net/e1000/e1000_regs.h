@@ -33,7 +33,6 @@
 #define E1000_FACTPS		 0x05b30u
 #define E1000_GCR2		 0x05b64u
 
-#define CTRL_FD			 (1u << 0)
 #define CTRL_GIO_MASTER_DISABLE	 (1u << 2)
 #define CTRL_SLU		 (1u << 6)
 #define CTRL_FRCSPD		 (1u << 11)

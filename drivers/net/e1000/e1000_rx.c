@@ -316,6 +316,7 @@ void fl_e1000_rxq_release(struct fl_rxq *fq)
 {
 	struct fl_e1000_rxq *q = (struct fl_e1000_rxq *)fq;
 
+	fl_e1000_stats_retire_rx(fq);
 	fl_e1000_ring_free(fl_e1000_of(fq->port), &q->mem);
 	free(q->sw);
 	free(q);

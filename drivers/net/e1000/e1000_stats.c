@@ -126,27 +126,47 @@ static uint64_t load(const uint64_t *v)
 	return __atomic_load_n(v, __ATOMIC_RELAXED);
 }
 
+static void add_rx(struct fl_port_stats *s, const struct fl_rxq *fq)
+{
+	const struct fl_e1000_qstats *q = &((const struct fl_e1000_rxq *)fq)->stats;
+
+	s->rx_packets += load(&q->packets);
+	s->rx_bytes += load(&q->bytes);
+	s->rx_errors += load(&q->errors);
+	s->rx_nombuf += load(&q->nombuf);
+	s->rx_bad_desc += load(&q->bad_desc);
+}
+
+static void add_tx(struct fl_port_stats *s, const struct fl_txq *fq)
+{
+	const struct fl_e1000_qstats *q = &((const struct fl_e1000_txq *)fq)->stats;
+
+	s->tx_packets += load(&q->packets);
+	s->tx_bytes += load(&q->bytes);
+	s->tx_errors += load(&q->errors);
+}
+
+/* a queue goes, what it counted stays in the port's sums */
+void fl_e1000_stats_retire_rx(struct fl_rxq *q)
+{
+	add_rx(&fl_e1000_of(q->port)->retired, q);
+}
+
+void fl_e1000_stats_retire_tx(struct fl_txq *q)
+{
+	add_tx(&fl_e1000_of(q->port)->retired, q);
+}
+
 static void sum_queues(struct fl_e1000 *e, struct fl_port_stats *s)
 {
-	for (unsigned i = 0; i < e->port.conf.nb_rxq; i++) {
-		const struct fl_e1000_rxq *q = (struct fl_e1000_rxq *)e->port.rxq[i];
-
-		if (!q)
-			continue;
-		s->rx_packets += load(&q->stats.packets);
-		s->rx_bytes += load(&q->stats.bytes);
-		s->rx_errors += load(&q->stats.errors);
-		s->rx_nombuf += load(&q->stats.nombuf);
-		s->rx_bad_desc += load(&q->stats.bad_desc);
+	*s = e->retired;
+	for (unsigned i = 0; e->port.rxq && i < e->port.conf.nb_rxq; i++) {
+		if (e->port.rxq[i])
+			add_rx(s, e->port.rxq[i]);
 	}
-	for (unsigned i = 0; i < e->port.conf.nb_txq; i++) {
-		const struct fl_e1000_txq *q = (struct fl_e1000_txq *)e->port.txq[i];
-
-		if (!q)
-			continue;
-		s->tx_packets += load(&q->stats.packets);
-		s->tx_bytes += load(&q->stats.bytes);
-		s->tx_errors += load(&q->stats.errors);
+	for (unsigned i = 0; e->port.txq && i < e->port.conf.nb_txq; i++) {
+		if (e->port.txq[i])
+			add_tx(s, e->port.txq[i]);
 	}
 }
 
@@ -179,14 +199,13 @@ int fl_e1000_stats_reset(struct fl_port *p)
 {
 	struct fl_e1000 *e = fl_e1000_of(p);
 
-	memset(&e->sw_base, 0, sizeof(e->sw_base));
 	sum_queues(e, &e->sw_base);
-	for (unsigned i = 0; i < p->conf.nb_rxq; i++) {
+	for (unsigned i = 0; p->rxq && i < p->conf.nb_rxq; i++) {
 		if (p->rxq[i])
 			((struct fl_e1000_rxq *)p->rxq[i])->base =
 				((struct fl_e1000_rxq *)p->rxq[i])->stats;
 	}
-	for (unsigned i = 0; i < p->conf.nb_txq; i++) {
+	for (unsigned i = 0; p->txq && i < p->conf.nb_txq; i++) {
 		if (p->txq[i])
 			((struct fl_e1000_txq *)p->txq[i])->base =
 				((struct fl_e1000_txq *)p->txq[i])->stats;

@@ -445,6 +445,7 @@ void fl_e1000_txq_release(struct fl_txq *fq)
 {
 	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
 
+	fl_e1000_stats_retire_tx(fq);
 	fl_e1000_ring_free(fl_e1000_of(fq->port), &q->mem);
 	free(q->batches);
 	free(q->sw);
