@@ -55,6 +55,18 @@ const struct fl_log *fl_engine_log(const struct fl_engine *e)
 	return e->logp;
 }
 
+unsigned fl_engine_free_ordinal(const struct fl_engine *e)
+{
+	const struct fl_model *m;
+	unsigned n = 0;
+
+	do {
+		for (m = e->models; m && m->ordinal != n; m = m->next)
+			;
+	} while (m && ++n);
+	return n;
+}
+
 struct fl_wire **fl_engine_wires(struct fl_engine *e)
 {
 	return &e->wires;

@@ -92,6 +92,8 @@ FL_API void fl_model_add_pcie(struct fl_model *m, unsigned off, unsigned version
 
 FL_API const struct fl_log *fl_model_log(const struct fl_model *m);
 FL_API const char *fl_model_name(const struct fl_model *m);
+/** Number of the model in its engine, from 0: two of a kind need not look alike. */
+FL_API unsigned fl_model_ordinal(const struct fl_model *m);
 /** Memory of a shared range of a BAR (offset inside the BAR); the client may write it any time. */
 FL_API void *fl_model_bar_mem(struct fl_model *m, unsigned bar, uint64_t off);
 /** PCI command register bits as they stand: bus master (bit 2), INTx disable (bit 10). */

@@ -20,6 +20,11 @@ const struct fl_log *fl_model_log(const struct fl_model *m)
 	return m->log;
 }
 
+unsigned fl_model_ordinal(const struct fl_model *m)
+{
+	return m->ordinal;
+}
+
 const char *fl_model_name(const struct fl_model *m)
 {
 	return m->ops->name;
@@ -106,6 +111,7 @@ int fl_model_new(struct fl_engine *e, const struct fl_model_ops *ops, const char
 		return -ENOMEM;
 	m->ops = ops;
 	m->engine = e;
+	m->ordinal = e ? fl_engine_free_ordinal(e) : 0;
 	m->log = fl_engine_log(e);
 	m->mmu.pub.gen = 1; /* a zeroed TLB entry is void */
 	m->irq.unmask_fd = -1;

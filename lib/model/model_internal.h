@@ -136,6 +136,7 @@ struct fl_model {
 	struct fl_engine *engine;
 	const struct fl_log *log;
 	struct fl_model *next;
+	unsigned ordinal;
 	struct fl_iommu mmu;
 	struct fl_irqs irq;
 	struct fl_pci_cfg pci;
@@ -156,6 +157,8 @@ static inline void fl_count(uint64_t *c)
 	__atomic_store_n(c, *c + 1, __ATOMIC_RELAXED);
 }
 
+/** Lowest number that no model of the engine has. */
+unsigned fl_engine_free_ordinal(const struct fl_engine *e);
 int fl_model_new(struct fl_engine *e, const struct fl_model_ops *ops, const char *args,
 		 struct fl_model **out);
 void fl_model_free(struct fl_model *m);

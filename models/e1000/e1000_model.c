@@ -178,14 +178,19 @@ static void destroy(void *state)
 	free(e);
 }
 
-static int parse_mac(const struct fl_log *log, struct fl_args *args, uint8_t mac[6])
+static int parse_mac(struct fl_model *m, struct fl_args *args, uint8_t mac[6])
 {
+	const uint8_t own[6] = { 0x52, 0x54, 0x00, 0x12, 0x34,
+				 (uint8_t)(0x56 + fl_model_ordinal(m)) };
 	const char *s = fl_args_get(args, "mac");
+	const struct fl_log *log = fl_model_log(m);
 	unsigned v[6];
 	int end = 0;
 
-	if (!s)
-		s = "52:54:00:12:34:56";
+	if (!s) {
+		memcpy(mac, own, sizeof(own));
+		return 0;
+	}
 	if (sscanf(s, "%2x:%2x:%2x:%2x:%2x:%2x%n", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
 		   &end) != 6 ||
 	    s[end]) {
@@ -232,7 +237,7 @@ static int create(struct fl_model *m, struct fl_args *args, void **state)
 	e->mmu = fl_model_iommu(m);
 	e->now = fl_now_ns();
 	e->next_due = UINT64_MAX;
-	rc = parse_mac(log, args, mac);
+	rc = parse_mac(m, args, mac);
 	if (!rc)
 		rc = fl_args_bool(args, "shared", true, &shared);
 	if (!rc)
@@ -356,7 +361,7 @@ static uint64_t next_timer(void *state)
 
 const struct fl_model_ops fl_e1000e_model_ops = {
 	.name = "e1000e",
-	.help = "mac=XX:XX:XX:XX:XX:XX   station address (52:54:00:12:34:56)\n"
+	.help = "mac=XX:XX:XX:XX:XX:XX   station address (52:54:00:12:34:56, the next port :57, ...)\n"
 		"shared=on|off           tail pages 0x2000 and 0x3000 of BAR0 may be mapped (on)\n"
 		"an=MS                   how long autonegotiation takes, ms (5)\n",
 	.create = create,

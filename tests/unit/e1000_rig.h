@@ -188,10 +188,10 @@ static inline int rig_open(struct rig *r, const char *args)
 	for (unsigned i = 0; i < 5; i++)
 		r->irq[i] = -1;
 	rc = fl_engine_new(&opts, false, &r->e);
+	if (!rc) /* first, so that its address is the default one */
+		rc = fl_engine_add_ops(r->e, &fl_e1000e_model_ops, args, NULL, -1, 0, &r->m);
 	if (!rc)
 		rc = fl_engine_add_ops(r->e, &rig_far_ops, "wire=x", NULL, -1, 0, &r->far_model);
-	if (!rc)
-		rc = fl_engine_add_ops(r->e, &fl_e1000e_model_ops, args, NULL, -1, 0, &r->m);
 	if (rc)
 		return rc;
 	r->far = r->far_model->state;
