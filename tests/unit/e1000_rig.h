@@ -181,17 +181,21 @@ static inline unsigned rig_fired(struct rig *r, unsigned vec)
 static inline int rig_open(struct rig *r, const char *args)
 {
 	static const struct fl_engine_opts opts = { .cpu = -1 };
+	char with_mac[256];
 	uint16_t cmd = 6;
 	int rc;
 
+	/* the far end has taken the engine's first address */
+	snprintf(with_mac, sizeof(with_mac), "%s%s", args,
+		 strstr(args, "mac=") ? "" : ",mac=52:54:00:12:34:56");
 	memset(r, 0, sizeof(*r));
 	for (unsigned i = 0; i < 5; i++)
 		r->irq[i] = -1;
 	rc = fl_engine_new(&opts, false, &r->e);
-	if (!rc) /* first, so that its address is the default one */
-		rc = fl_engine_add_ops(r->e, &fl_e1000e_model_ops, args, NULL, -1, 0, &r->m);
 	if (!rc)
 		rc = fl_engine_add_ops(r->e, &rig_far_ops, "wire=x", NULL, -1, 0, &r->far_model);
+	if (!rc)
+		rc = fl_engine_add_ops(r->e, &fl_e1000e_model_ops, with_mac, NULL, -1, 0, &r->m);
 	if (rc)
 		return rc;
 	r->far = r->far_model->state;
