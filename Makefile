@@ -15,7 +15,8 @@ all: build
 
 build:
 	@config/setup.sh build
-	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) --prefix=$(PREFIX) -Dtests=auto -Dbench=auto
+	@[ -f $(BUILD)/build.ninja ] || \
+		meson setup $(BUILD) --prefix=$(PREFIX) -Dtests=disabled -Dbench=disabled
 	@ninja -C $(BUILD)
 
 demo: build
@@ -27,7 +28,8 @@ test:
 
 bench:
 	@config/setup.sh build bench
-	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) --prefix=$(PREFIX) -Dtests=auto
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) --prefix=$(PREFIX) -Dtests=disabled
+	@meson configure $(BUILD) -Dbench=auto
 	@ninja -C $(BUILD)
 	@python3 tests/bench/run.py --build $(BUILD)
 
