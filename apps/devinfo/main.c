@@ -89,12 +89,15 @@ int main(int argc, char **argv)
 	const char *cmd;
 	int ret = -1;
 
-	argp_program_version = FL_VERSION;
+	argp_program_version = "fl-devinfo " FL_VERSION;
+	argp_err_exit_status = 2;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &a))
 		return EXIT_FAILURE;
 	cmd = a.nwords ? a.words[0] : "list";
 	if (!strcmp(cmd, "features") && a.nwords == 2)
 		ret = di_features(a.words[1], a.md, a.json);
+	else if (!strcmp(cmd, "features"))
+		fprintf(stderr, "fl-devinfo: features wants a URI, e.g. model:e1000e\n");
 	else if (a.nwords == 2)
 		fprintf(stderr, "fl-devinfo: %s takes no argument\n", cmd);
 	else if (!strcmp(cmd, "list"))

@@ -88,8 +88,8 @@ static const char wires[] =
 	"  wire=NAME          the other port of this process with that name\n"
 	"  wire=loop          what is sent comes back\n"
 	"  wire=tap:IFNAME    a tap interface of the host\n"
-	"  wire=pcap          rx=FILE is played in (loop=N times, 0 = for ever; rate=PPS\n"
-	"                     or rate=orig); tx=FILE takes what is sent\n"
+	"  wire=pcap          rx=FILE is played in (loop=N times, 0 = for ever;\n"
+	"                     rate=PPS or rate=orig); tx=FILE takes what is sent\n"
 	"  wire=gen           generator (size=64, 64-1518 or imix; flows=N; rate=PPS;\n"
 	"                     count=N)\n"
 	"  wire=none          no cable\n"
@@ -113,7 +113,7 @@ static char *help_filter(int key, const char *text, void *input)
 	fprintf(f, "Models:\n");
 	for (unsigned i = 0; (o = fl_model_at(i)); i++)
 		fprintf(f, "%s\n%s\n", o->name, o->help ? o->help : "");
-	fprintf(f, "\n%s", wires);
+	fputs(wires, f);
 	fclose(f);
 	return buf;
 }
@@ -176,7 +176,8 @@ int main(int argc, char **argv)
 	struct sigaction bus = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO };
 	sigset_t ends;
 
-	argp_program_version = fl_version();
+	argp_program_version = "fl-model " FL_VERSION;
+	argp_err_exit_status = 2;
 	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &c))
 		return 2;
 	sigemptyset(&ends);

@@ -63,7 +63,10 @@ static bool fits_number(const char *tok, size_t len, const char *word, struct tp
 		return false;
 	}
 	if (a->num < min || a->num > max) {
-		snprintf(why, 128, "%.32s is not within %llu..%llu", word, min, max);
+		snprintf(why, 128,
+			 max == UINT64_MAX ? "%.32s is less than %llu"
+					   : "%.32s is not within %llu..%llu",
+			 word, min, max);
 		return false;
 	}
 	return true;

@@ -61,6 +61,9 @@ TP_CMD(set_fwd);
 TP_CMD(set_burst);
 TP_CMD(set_nbcore);
 TP_CMD(set_corelist);
+TP_CMD(set_coremask);
+TP_CMD(set_nbport);
+TP_CMD(set_portmask);
 TP_CMD(set_portlist);
 TP_CMD(set_txpkts);
 TP_CMD(set_topology);
@@ -77,6 +80,8 @@ TP_CMD(help);
 TP_CMD(help_word);
 TP_CMD(csum_set);
 TP_CMD(csum_show);
+TP_CMD(tso_set);
+TP_CMD(tso_show);
 /* cmd_port.c */
 TP_CMD(port_life);
 TP_CMD(port_attach);
@@ -104,6 +109,7 @@ TP_CMD(tx_vlan_set);
 TP_CMD(tx_vlan_reset);
 /* cmd_show.c */
 TP_CMD(show_port);
+TP_CMD(show_device);
 TP_CMD(clear_port);
 TP_CMD(show_cap);
 TP_CMD(show_offload);

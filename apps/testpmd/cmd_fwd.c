@@ -66,6 +66,43 @@ TP_CMD(set_corelist)
 	return 0;
 }
 
+TP_CMD(set_coremask)
+{
+	unsigned n = 0;
+
+	for (unsigned cpu = 0; cpu < TP_MAX_CORES; cpu++)
+		if (a[0].num & 1ull << cpu)
+			tp->conf.cores[n++] = cpu;
+	tp->conf.ncores = n;
+	tp->conf.nb_cores = n;
+	printf("Number of forwarding cores set to %u\n", n);
+	return 0;
+}
+
+TP_CMD(set_nbport)
+{
+	if (a[0].num > tp->nfwd_ports) {
+		fprintf(stderr, "%u ports forward (set portlist, set portmask)\n", tp->nfwd_ports);
+		return -EINVAL;
+	}
+	tp->nfwd_ports = (unsigned)a[0].num;
+	printf("Number of forwarding ports set to %u\n", tp->nfwd_ports);
+	return 0;
+}
+
+TP_CMD(set_portmask)
+{
+	for (unsigned i = 0; i < 64; i++) {
+		if (!(a[0].num & 1ull << i) || (i < TP_MAX_PORTS && tp->ports[i].port))
+			continue;
+		fprintf(stderr, "portmask: there is no port %u\n", i);
+		return -EINVAL;
+	}
+	tp_fwd_ports(tp, a[0].num);
+	printf("Number of forwarding ports set to %u\n", tp->nfwd_ports);
+	return 0;
+}
+
 TP_CMD(set_portlist)
 {
 	unsigned list[TP_MAX_PORTS];
@@ -136,44 +173,47 @@ TP_CMD(set_period)
 
 static void show_rxtx(const struct tp *tp)
 {
+	printf("  %s packet forwarding packets/burst=%u\n", tp->conf.mode,
+	       (unsigned)tp->conf.burst);
+	printf("  nb forwarding cores=%u - nb forwarding ports=%u\n", (unsigned)tp->conf.nb_cores,
+	       tp->nfwd_ports);
 	tp_for_each_port(tp, i) {
 		const struct tp_port *p = &tp->ports[i];
 
 		printf("  port %u: RX queue number: %u Tx queue number: %u\n", i, p->rxq, p->txq);
-		printf("    RX desc=%u - TX desc=%u - MTU=%u - offloads=0x%llx\n", p->rxd, p->txd,
-		       p->mtu, (unsigned long long)p->offloads);
+		printf("    Rx offloads=0x%llx Tx offloads=0x%llx\n",
+		       (unsigned long long)p->offloads & 0xffff,
+		       (unsigned long long)p->offloads & ~0xffffull);
+		printf("    RX desc=%u - TX desc=%u - MTU=%u\n", p->rxd, p->txd, p->mtu);
 	}
+}
+
+static void show_cores(const struct tp_conf *c)
+{
+	printf("Number of forwarding cores: %u\nList of forwarding lcores:", (unsigned)c->nb_cores);
+	for (unsigned i = 0; i < c->ncores; i++)
+		printf(" %u", c->cores[i]);
+	printf("%s\n", c->ncores ? "" : " any");
+}
+
+static void show_txpkts(const struct tp_conf *c)
+{
+	printf("Number of segments: %u\nSegment sizes:", c->ntx_segs);
+	for (unsigned i = 0; i < c->ntx_segs; i++)
+		printf(" %u", c->tx_segs[i]);
+	printf("\n");
 }
 
 TP_CMD(show_config)
 {
-	const struct tp_conf *c = &tp->conf;
-
-	if (!strcmp(a[0].str, "rxtx")) {
-		printf("  %s packet forwarding - packets/burst=%u\n", c->mode, (unsigned)c->burst);
-		printf("  nb forwarding cores=%u - nb forwarding ports=%u\n", (unsigned)c->nb_cores,
-		       tp->nfwd_ports);
+	if (!strcmp(a[0].str, "rxtx"))
 		show_rxtx(tp);
-	} else if (!strcmp(a[0].str, "cores")) {
-		printf("Number of forwarding cores: %u\nCPUs:", (unsigned)c->nb_cores);
-		for (unsigned i = 0; i < c->ncores; i++)
-			printf(" %u", c->cores[i]);
-		printf("%s\n", c->ncores ? "" : " any");
-	} else if (!strcmp(a[0].str, "txpkts")) {
-		printf("Number of segments: %u\nSegment sizes:", c->ntx_segs);
-		for (unsigned i = 0; i < c->ntx_segs; i++)
-			printf(" %u", c->tx_segs[i]);
-		printf("\n");
-	} else {
-		static const char *const topo[] = { "paired", "chained", "loop" };
-
-		printf("%s packet forwarding - ports=%u - cores=%u - topology=%s - forwarding %s\n",
-		       c->mode, tp->nfwd_ports, (unsigned)c->nb_cores, topo[c->topology],
-		       tp->forwarding ? "on" : "off");
-		for (unsigned i = 0; i < tp->nfwd_ports; i++)
-			printf("  port %u%s\n", tp->fwd_ports[i],
-			       tp->ports[tp->fwd_ports[i]].removed ? " (removed)" : "");
-	}
+	else if (!strcmp(a[0].str, "cores"))
+		show_cores(&tp->conf);
+	else if (!strcmp(a[0].str, "txpkts"))
+		show_txpkts(&tp->conf);
+	else
+		tp_fwd_describe(tp);
 	return 0;
 }
 
@@ -243,6 +283,29 @@ static int csum_show_one(struct tp *tp, unsigned id, const struct tp_arg *a)
 TP_CMD(csum_show)
 {
 	return tp_each(tp, &a[0], "csum show", csum_show_one, a);
+}
+
+/* ---- tso ------------------------------------------------------------------------------ */
+
+TP_CMD(tso_set)
+{
+	struct tp_port *p = &tp->ports[a[1].num];
+
+	if (a[0].num && !(p->info.offloads & FL_OFF_TX_TSO))
+		return tp_fail("tso set", -EOPNOTSUPP);
+	p->tso = (uint16_t)a[0].num;
+	return tp_port_reconf(tp, (unsigned)a[1].num);
+}
+
+TP_CMD(tso_show)
+{
+	unsigned id = (unsigned)a[0].num;
+
+	if (tp->ports[id].tso)
+		printf("TSO segment size for port %u is %u\n", id, tp->ports[id].tso);
+	else
+		printf("TSO for port %u is disabled\n", id);
+	return 0;
 }
 
 /* ---- the shell itself ----------------------------------------------------------------- */

@@ -30,42 +30,91 @@ static void print_bits(uint64_t bits, const char *(*name)(unsigned bit))
 
 /* ---- ports ---------------------------------------------------------------------------- */
 
+/** "1 Gbps", "100 Mbps". */
+static const char *speed_text(unsigned mbps, char out[24])
+{
+	if (mbps >= 1000 && mbps % 1000 == 0)
+		snprintf(out, 24, "%u Gbps", mbps / 1000);
+	else
+		snprintf(out, 24, "%u Mbps", mbps);
+	return out;
+}
+
+static const char *const rss_types[] = { "ipv4",     "ipv4-tcp", "ipv6",
+					 "ipv6-tcp", "ipv4-udp", "ipv6-udp" };
+
+static void print_rss_types(uint32_t types, const char *none)
+{
+	for (unsigned i = 0; i < FL_ARRAY_SIZE(rss_types); i++)
+		if (types & 1u << i)
+			printf("  %s", rss_types[i]);
+	printf("%s\n", types ? "" : none);
+}
+
 static int show_info(struct tp *tp, unsigned id)
 {
 	const struct tp_port *p = &tp->ports[id];
 	const struct fl_port_info *i = &p->info;
 	struct fl_link link = { 0 };
-	char fw[64];
+	char fw[64], speed[24];
 
 	printf("\n********************* Infos for port %-2u *********************\n", id);
 	print_mac("MAC address: ", &p->mac);
 	printf("Device name: %s\nDriver name: %s\nChip: %s\n", p->uri, i->driver, i->chip);
-	if (!p->removed && !fl_port_fw_version(p->port, fw, sizeof(fw)))
-		printf("Firmware-version: %s\n", fw);
-	printf("Transport: %s\nConnect to socket: %d\n", fl_dev_transport(fl_port_dev(p->port)),
-	       fl_dev_node(fl_port_dev(p->port)));
+	if (p->removed || fl_port_fw_version(p->port, fw, sizeof(fw)))
+		snprintf(fw, sizeof(fw), "not available");
+	printf("Firmware-version: %s\nTransport: %s\nConnect to socket: %d\n", fw,
+	       fl_dev_transport(fl_port_dev(p->port)), fl_dev_node(fl_port_dev(p->port)));
 	if (p->removed || fl_port_link(p->port, &link))
 		printf("Link status: unknown%s\n", p->removed ? " (removed)" : "");
 	else
-		printf("Link status: %s\nLink speed: %u Mbps\nLink duplex: %s\nAutoneg status: %s\n",
-		       link.up ? "up" : "down", link.speed,
+		printf("Link status: %s\nLink speed: %s\nLink duplex: %s\nAutoneg status: %s\n",
+		       link.up ? "up" : "down", speed_text(link.speed, speed),
 		       link.full_duplex ? "full-duplex" : "half-duplex",
 		       link.autoneg ? "On" : "Off");
 	printf("MTU: %u\nPromiscuous mode: %s\nAllmulticast mode: %s\n", p->mtu,
 	       fl_port_is_promisc(p->port) ? "enabled" : "disabled",
 	       fl_port_is_allmulti(p->port) ? "enabled" : "disabled");
-	printf("Maximum number of MAC addresses: %u\n", i->mac_max + 1u);
+	printf("Maximum number of MAC addresses: %u\nVLAN offload: \n  strip %s, filter %s\n",
+	       i->mac_max + 1u, p->offloads & FL_OFF_RX_VLAN_STRIP ? "on" : "off",
+	       p->offloads & FL_OFF_RX_VLAN_FILTER ? "on" : "off");
+	printf("Hash key size in bytes: %u\nRedirection table size: %u\n", i->rss_key_size,
+	       i->reta_size);
+	printf("Supported RSS offload flow types:\n");
+	print_rss_types(i->rss_types, "  none");
+	printf("Minimum MTU: %u\nMaximum MTU: %u\n", i->mtu_min, i->mtu_max);
 	printf("Current number of RX queues: %u\nMax possible RX queues: %u\n", p->rxq, i->rxq_max);
-	printf("RXDs number of a queue: %u to %u, a multiple of %u\n", i->rxd_min, i->rxd_max,
-	       i->rxd_align);
+	printf("Max possible number of RXDs per queue: %u\nMin possible number of RXDs per queue: "
+	       "%u\nRXDs number alignment: %u\n",
+	       i->rxd_max, i->rxd_min, i->rxd_align);
 	printf("Current number of TX queues: %u\nMax possible TX queues: %u\n", p->txq, i->txq_max);
-	printf("TXDs number of a queue: %u to %u, a multiple of %u\n", i->txd_min, i->txd_max,
-	       i->txd_align);
-	printf("Redirection table size: %u\nHash key size in bytes: %u\n", i->reta_size,
-	       i->rss_key_size);
-	printf("Minimum MTU: %u\nMaximum MTU: %u\nMaximum segments a packet: %u\n", i->mtu_min,
-	       i->mtu_max, i->seg_max);
+	printf("Max possible number of TXDs per queue: %u\nMin possible number of TXDs per queue: "
+	       "%u\nTXDs number alignment: %u\n",
+	       i->txd_max, i->txd_min, i->txd_align);
+	printf("Max segment number per packet: %u\n", i->seg_max);
 	return 0;
+}
+
+static int show_device(struct tp *tp, unsigned id, const struct tp_arg *a)
+{
+	const struct tp_port *p = &tp->ports[id];
+
+	printf("\n********************* Infos for device %s *********************\n", p->uri);
+	printf("Bus name: %s\nDriver name: %s\nConnect to socket: %d\n\n",
+	       fl_dev_transport(fl_port_dev(p->port)), p->info.driver,
+	       fl_dev_node(fl_port_dev(p->port)));
+	printf("\tPort id: %u\n", id);
+	print_mac("\tMAC address: ", &p->mac);
+	printf("\tDevice name: %s\n\tDevice speed capability:%s%s%s\n", p->info.chip,
+	       p->info.speeds & FL_SPEED_10 ? " 10 Mbps" : "",
+	       p->info.speeds & FL_SPEED_100 ? " 100 Mbps" : "",
+	       p->info.speeds & FL_SPEED_1000 ? " 1 Gbps" : "");
+	return 0;
+}
+
+TP_CMD(show_device)
+{
+	return tp_each(tp, &(struct tp_arg){ .ports = UINT64_MAX }, "device info", show_device, a);
 }
 
 static int show_xstats(struct tp *tp, unsigned id)
@@ -86,17 +135,30 @@ static int show_xstats(struct tp *tp, unsigned id)
 	return got < 0 ? got : 0;
 }
 
+static int name_width(const struct tp *tp)
+{
+	size_t width = 12;
+
+	tp_for_each_port(tp, i)
+		if (strlen(tp->ports[i].uri) > width)
+			width = strlen(tp->ports[i].uri);
+	return (int)width;
+}
+
 static int show_summary(struct tp *tp, unsigned id)
 {
 	const struct tp_port *p = &tp->ports[id];
 	struct fl_link link = { 0 };
 	bool known = !p->removed && !fl_port_link(p->port, &link);
+	const uint8_t *m = p->mac.b;
+	char speed[24];
 
-	printf("%-4u %-40s %-12s %-8s %u Mbps\n", id, p->uri, p->info.driver,
+	printf("%-4u %02X:%02X:%02X:%02X:%02X:%02X %-*s %-14s %-8s %s\n", id, m[0], m[1], m[2],
+	       m[3], m[4], m[5], name_width(tp), p->uri, p->info.driver,
 	       p->removed	  ? "removed"
 	       : known && link.up ? "up"
 				  : "down",
-	       link.speed);
+	       known && link.up ? speed_text(link.speed, speed) : "None");
 	return 0;
 }
 
@@ -119,8 +181,14 @@ static int show_one(struct tp *tp, unsigned id, const struct tp_arg *a)
 
 TP_CMD(show_port)
 {
-	if (a[0].num == SHOW_SUMMARY)
-		printf("%-4s %-40s %-12s %-8s %s\n", "Port", "Name", "Driver", "Status", "Link");
+	if (a[0].num == SHOW_SUMMARY) {
+		unsigned n = 0;
+
+		tp_for_each_port(tp, i)
+			n++;
+		printf("Number of available ports: %u\n%-4s %-17s %-*s %-14s %-8s %s\n", n, "Port",
+		       "MAC Address", name_width(tp), "Name", "Driver", "Status", "Link");
+	}
 	return tp_each(tp, &a[1], a[0].str, show_one, a);
 }
 
@@ -283,18 +351,13 @@ TP_CMD(read_desc)
 
 static int show_rss(struct tp *tp, uint64_t port, bool key)
 {
-	static const char *const types[] = { "ipv4",	 "ipv4-tcp", "ipv6",
-					     "ipv6-tcp", "ipv4-udp", "ipv6-udp" };
 	struct fl_rss_conf rss;
 	int ret = fl_port_rss_get(tp->ports[port].port, &rss);
 
 	if (ret)
 		return tp_fail("rss-hash", ret);
 	printf("RSS functions:\n");
-	for (unsigned i = 0; i < FL_ARRAY_SIZE(types); i++)
-		if (rss.types & 1u << i)
-			printf(" %s", types[i]);
-	printf("%s\n", rss.types ? "" : " disabled");
+	print_rss_types(rss.types, "  disabled");
 	if (!key)
 		return 0;
 	printf("RSS key:\n");

@@ -17,6 +17,11 @@ const struct tp_cmd tp_cmds[] = {
 	{ "set nbcore <n:1-64>", "forwarding threads, from the next start on", tp_cmd_set_nbcore },
 	{ "set corelist <list>", "CPUs of the forwarding threads, e.g. 1,3-5",
 	  tp_cmd_set_corelist },
+	{ "set coremask <mask:1->", "the same as a mask", tp_cmd_set_coremask },
+	{ "set nbport <n:1-32>", "only the first n of the ports that forward", tp_cmd_set_nbport,
+	  CMD_STOPPED },
+	{ "set portmask <mask:1->", "ports that forward, as a mask", tp_cmd_set_portmask,
+	  CMD_STOPPED },
 	{ "set portlist <list>", "ports that forward, in that order", tp_cmd_set_portlist,
 	  CMD_STOPPED },
 	{ "set txpkts <list>", "segment lengths of generated packets, by comma", tp_cmd_set_txpkts,
@@ -36,6 +41,10 @@ const struct tp_cmd tp_cmds[] = {
 	{ "csum set ip|tcp|udp hw|sw <ports>", "who makes a checksum in csum mode", tp_cmd_csum_set,
 	  CMD_STOPPED },
 	{ "csum show <ports>", "who makes checksums in csum mode", tp_cmd_csum_show },
+
+	{ "tso set <size:0-9000> <port>", "csum mode: let the device cut TCP, 0 = do not",
+	  tp_cmd_tso_set, CMD_STOPPED },
+	{ "tso show <port>", "size of the pieces it cuts TCP into", tp_cmd_tso_show },
 
 	/* ports */
 	{ "port start|stop|close|reset <ports>", "life of a port; reset also brings one back",
@@ -79,6 +88,7 @@ const struct tp_cmd tp_cmds[] = {
 	/* showing */
 	{ "show port info|stats|xstats|summary <ports>", "what a port is and counts",
 	  tp_cmd_show_port },
+	{ "show device info all", "devices behind the ports", tp_cmd_show_device },
 	{ "clear port stats|xstats <ports>", "count from 0 again", tp_cmd_clear_port },
 	{ "show port cap <ports>", "features and offloads of a port", tp_cmd_show_cap },
 	{ "show port <port> rx_offload|tx_offload capabilities|configuration",

@@ -57,6 +57,11 @@ static void set_l4(struct tp_stream *s, struct fl_pkt *p, const struct l4 *l4, u
 
 	if (!tcp && ip_flag == FL_TX_IPV4 && !field[0] && !field[1])
 		return; /* the sender chose to have none */
+	if (tcp && s->tso && l4->len - p->l4_len > s->tso) {
+		p->flags |= FL_TX_TSO | FL_TX_TCP_CSUM | ip_flag;
+		p->tso_mss = s->tso;
+		return;
+	}
 	if (s->csum_hw & flag) {
 		p->flags |= flag | ip_flag;
 		return; /* fl_tx_prepare() seeds the field */

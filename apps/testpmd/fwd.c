@@ -114,7 +114,9 @@ static int worker_launch(struct tp_worker *w)
 	ret = -pthread_create(&w->thread, &attr, worker_main, w);
 	pthread_attr_destroy(&attr);
 	if (ret)
-		fprintf(stderr, "No forwarding thread on CPU %d: %s\n", w->cpu, strerror(-ret));
+		fprintf(stderr, "No forwarding thread on CPU %d: %s\n", w->cpu,
+			ret == -EINVAL ? "this process may not run there (--cores)"
+				       : strerror(-ret));
 	w->running = ret == 0;
 	return ret;
 }
@@ -181,9 +183,9 @@ bool tp_port_forwards(const struct tp *tp, unsigned id)
 }
 
 /** Position, among the forwarding ports, of the one that position i sends to. */
-static unsigned peer_of(const struct tp *tp, unsigned i)
+static unsigned peer_of(const struct tp *tp, const struct tp_mode *mode, unsigned i)
 {
-	if (tp->mode->echo || tp->conf.topology == TP_LOOP)
+	if (mode->echo || tp->conf.topology == TP_LOOP)
 		return i;
 	if (tp->conf.topology == TP_CHAINED)
 		return (i + 1) % tp->nfwd_ports;
@@ -204,6 +206,7 @@ static int stream_init(struct tp *tp, struct tp_stream *s, unsigned rx, unsigned
 	s->tx_vlan_on = out->tx_vlan_on;
 	s->tx_vlan = out->tx_vlan;
 	s->csum_hw = out->csum_hw;
+	s->tso = out->tso;
 	s->src = out->mac;
 	s->dst = tp->conf.peers[tx];
 	s->tx_segs = tp->conf.tx_segs;
@@ -246,7 +249,7 @@ static int layout_streams(struct tp *tp)
 		return -ENOMEM;
 	memset(tp->streams, 0, n * sizeof(*tp->streams));
 	for (unsigned i = 0; i < tp->nfwd_ports; i++) {
-		unsigned rx = tp->fwd_ports[i], tx = tp->fwd_ports[peer_of(tp, i)];
+		unsigned rx = tp->fwd_ports[i], tx = tp->fwd_ports[peer_of(tp, tp->mode, i)];
 
 		for (uint16_t q = 0; q < tp->ports[rx].rxq; q++) {
 			struct tp_stream *s = &tp->streams[tp->nstreams];
@@ -260,15 +263,20 @@ static int layout_streams(struct tp *tp)
 }
 
 /** A transmit queue has one user: where streams have to share one, a single worker runs them. */
+static unsigned core_count(const struct tp *tp, const struct tp_mode *mode, unsigned nstreams)
+{
+	const unsigned *fwd = tp->fwd_ports;
+
+	for (unsigned i = 0; i < tp->nfwd_ports; i++)
+		if (tp->ports[fwd[i]].rxq > tp->ports[fwd[peer_of(tp, mode, i)]].txq)
+			return 1;
+	return tp->conf.nb_cores < nstreams ? (unsigned)tp->conf.nb_cores : nstreams;
+}
+
 static int layout_workers(struct tp *tp, uint64_t tx_first)
 {
-	unsigned want = (unsigned)tp->conf.nb_cores, given = 0;
+	unsigned want = core_count(tp, tp->mode, tp->nstreams), given = 0;
 
-	if (want > tp->nstreams)
-		want = tp->nstreams;
-	for (unsigned i = 0; want > 1 && i < tp->nfwd_ports; i++)
-		if (tp->ports[tp->fwd_ports[i]].rxq > tp->ports[tp->fwd_ports[peer_of(tp, i)]].txq)
-			want = 1;
 	tp->workers = aligned_alloc(FL_CACHE_LINE, want * sizeof(*tp->workers));
 	if (!tp->workers)
 		return -ENOMEM;
@@ -289,20 +297,32 @@ static int layout_workers(struct tp *tp, uint64_t tx_first)
 	return 0;
 }
 
-static void describe(const struct tp *tp)
+static void describe_streams(const struct tp *tp, unsigned rx, unsigned tx)
 {
-	printf("%s packet forwarding - ports=%u - cores=%u - streams=%u\n", tp->mode->name,
-	       tp->nfwd_ports, tp->nworkers, tp->nstreams);
-	for (unsigned i = 0; i < tp->nworkers; i++) {
-		const struct tp_worker *w = &tp->workers[i];
+	const struct tp_port *in = &tp->ports[rx], *out = &tp->ports[tx];
+	const uint8_t *m = tp->conf.peers[tx].b;
 
-		printf("Core %u (CPU %d) forwards packets on %u streams:\n", i, w->cpu,
-		       w->nstreams);
-		for (unsigned k = 0; k < w->nstreams; k++)
-			printf("  RX P=%u/Q=%u -> TX P=%u/Q=%u\n", w->streams[k]->rx_port,
-			       w->streams[k]->rx_qid, w->streams[k]->tx_port,
-			       w->streams[k]->tx_qid);
-	}
+	for (unsigned q = 0; q < in->rxq; q++)
+		printf("  RX P=%u/Q=%u%s -> TX P=%u/Q=%u%s peer=%02X:%02X:%02X:%02X:%02X:%02X\n",
+		       rx, q, in->removed ? " (removed)" : "", tx, q % out->txq,
+		       out->removed ? " (removed)" : "", m[0], m[1], m[2], m[3], m[4], m[5]);
+}
+
+void tp_fwd_describe(const struct tp *tp)
+{
+	const struct tp_mode *mode = tp->forwarding ? tp->mode : tp_mode_find(tp->conf.mode);
+	unsigned nstreams = 0, cores;
+
+	for (unsigned i = 0; i < tp->nfwd_ports; i++)
+		nstreams += tp->ports[tp->fwd_ports[i]].rxq;
+	cores = core_count(tp, mode, nstreams);
+	printf("%s packet forwarding - ports=%u - cores=%u - streams=%u - MP allocation mode: %s\n",
+	       mode->name, tp->nfwd_ports, cores, nstreams, tp_mp_alloc_names[tp->conf.mp_alloc]);
+	for (unsigned i = 0; i < cores && i < tp->conf.ncores; i++)
+		printf("Logical Core %u forwards packets on %u streams\n", tp->conf.cores[i],
+		       nstreams / cores + (cores - i <= nstreams % cores));
+	for (unsigned i = 0; i < tp->nfwd_ports; i++)
+		describe_streams(tp, tp->fwd_ports[i], tp->fwd_ports[peer_of(tp, mode, i)]);
 	printf("\n");
 }
 
@@ -378,7 +398,7 @@ int tp_fwd_start(struct tp *tp, uint64_t tx_first)
 	if (tp->ran && !tp->conf.no_flush_rx)
 		flush_rx(tp);
 	tp_fwd_mark(tp);
-	describe(tp);
+	tp_fwd_describe(tp);
 	fflush(stdout);
 	tp_for_each_port(tp, i) {
 		tp_stats_update(&tp->ports[i]);
@@ -404,7 +424,7 @@ int tp_fwd_stop(struct tp *tp)
 	}
 	tp_end_live(tp);
 	printf("Telling cores to stop...\n");
-	printf("Waiting for cores to finish...\n");
+	printf("Waiting for lcores to finish...\n");
 	workers_stop(tp);
 	tp->ended_ns = fl_now_ns();
 	tp_for_each_port(tp, i)

@@ -179,6 +179,8 @@ static int bring_up(struct tp *tp)
 		ret = tp_port_attach(tp, tp->conf.uris[i], &id);
 	}
 	if (!ret)
+		ret = tp_xstats_check(tp);
+	if (!ret)
 		ret = tp_pool_create(tp);
 	if (ret)
 		return ret;
@@ -190,8 +192,7 @@ static int bring_up(struct tp *tp)
 		if (ret)
 			return ret;
 	}
-	if (tp_ports_link_wait(tp))
-		printf("Not every link is up\n");
+	tp_ports_link_wait(tp);
 	return 0;
 }
 
@@ -228,6 +229,8 @@ int main(int argc, char **argv)
 	tp->log = (struct fl_log){ .write = log_write, .level = tp->conf.log_level };
 	fl_log_set_default(&tp->log);
 	ret = signals(tp);
+	if (!ret)
+		ret = tp_report_check(tp);
 	if (!ret)
 		ret = bring_up(tp);
 	if (!ret)

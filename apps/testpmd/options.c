@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { FLAG, NUMBER, TEXT, CALL };
+enum kind { FLAG, NUMBER, TEXT, CALL, KNOWN, REFUSED };
 
 struct opt {
 	const char *name;
 	int key;
-	const char *arg, *doc;
+	const char *arg, *doc; /* of REFUSED: what to do instead */
 	enum kind kind;
 	size_t at; /* in struct tp_conf; unused by CALL */
 	uint64_t min, max;
@@ -104,9 +104,20 @@ int tp_parse_level(const char *text, enum fl_log_level *out)
 	return -EINVAL;
 }
 
-/** Bit number of an offload by name, with or without its "rx_" or "tx_". */
+/** Bit number of an offload by name, with or without its "rx_" or "tx_", or by DPDK's. */
 int tp_offload_bit(const char *name, bool rx, bool tx)
 {
+	static const struct {
+		const char *dpdk, *rx, *tx;
+	} other[] = { { "ipv4_cksum", "ip_csum", "ip_csum" },
+		      { "tcp_cksum", "l4_csum", "tcp_csum" },
+		      { "udp_cksum", "l4_csum", "udp_csum" },
+		      { "multi_segs", "", "multi_seg" },
+		      { "tcp_tso", "", "tso" } };
+
+	for (size_t i = 0; i < FL_ARRAY_SIZE(other); i++)
+		if (!strcmp(name, other[i].dpdk))
+			name = rx ? other[i].rx : other[i].tx;
 	for (unsigned bit = 0; bit < 64; bit++) {
 		const char *known = fl_offload_name(bit);
 
@@ -207,10 +218,11 @@ static int opt_topology(struct tp_conf *c, const char *arg)
 	return i < 0 ? i : 0;
 }
 
+const char *const tp_mp_alloc_names[] = { "native", "anon", "xmem", "xmemhuge", NULL };
+
 static int opt_mp_alloc(struct tp_conf *c, const char *arg)
 {
-	static const char *const names[] = { "native", "anon", "xmem", "xmemhuge", NULL };
-	int i = one_of(arg, names);
+	int i = one_of(arg, tp_mp_alloc_names);
 
 	if (i >= 0)
 		c->mp_alloc = (enum tp_mp_alloc)i;
@@ -281,7 +293,7 @@ static const struct opt options[] = {
 	  86400 },
 	{ "display-xstats", 0, "NAMES", "extended statistics to show as well, by comma", TEXT,
 	  AT(xstats) },
-	{ "tx-first", 0, "N", "send N bursts (1) on each stream before forwarding", CALL,
+	{ "tx-first", 0, "N", "send N bursts (1) on each stream first", CALL,
 	  .call = opt_tx_first },
 	{ "txonly-multi-flow", 0, NULL, "txonly: many flows instead of one", FLAG, AT(multi_flow) },
 	{ "txpkts", 0, "X[,Y]", "segment lengths of generated packets (64)", CALL,
@@ -317,6 +329,26 @@ static const struct opt options[] = {
 	{ "json", 0, "FILE", "write the results there", TEXT, AT(json) },
 	{ "log-level", 0, "error|warning|info|debug", "messages of the library (warning)", CALL,
 	  .call = opt_log_level },
+
+	/* habits of dpdk-testpmd's users */
+	{ "no-mlockall", 0, NULL, NULL, KNOWN }, /* nothing is locked anyhow */
+	{ "mlockall", 0, "", "nothing locks memory as a whole here", REFUSED },
+	{ "no-huge", 0, "", "hugepages are used only with --mp-alloc=xmemhuge", REFUSED },
+	{ "in-memory", 0, "", "no file is left behind anyhow", REFUSED },
+	{ "no-pci", 0, "", "only what -a names is opened", REFUSED },
+	{ "block", 'b', "", "only what -a names is opened", REFUSED },
+	{ "vdev", 0, "", "-a opens every kind of port, e.g. -a model:e1000e,wire=x", REFUSED },
+	{ "coremask", 'c', "", "--cores names CPUs, --nb-cores says how many threads", REFUSED },
+	{ "lcores", 0, "", "--cores names CPUs, --nb-cores says how many threads", REFUSED },
+	{ "main-lcore", 0, "", "the main thread sleeps and needs no CPU", REFUSED },
+	{ "memory-channels", 'n', "", "there is no EAL to be told of memory channels", REFUSED },
+	{ "memory-size", 'm', "", "--total-num-mbufs says how many packets", REFUSED },
+	{ "socket-mem", 0, "", "--total-num-mbufs says how many packets", REFUSED },
+	{ "file-prefix", 0, "", "several can run at once anyhow", REFUSED },
+	{ "proc-type", 0, "", "one process has a port", REFUSED },
+	{ "num-procs", 0, "", "one process has a port", REFUSED },
+	{ "proc-id", 0, "", "one process has a port", REFUSED },
+	{ "iova-mode", 0, "", "the device's windows decide (doc/memory-and-dma.md)", REFUSED },
 };
 
 #define NOPTIONS    FL_ARRAY_SIZE(options)
@@ -330,18 +362,41 @@ static void set_flag(struct tp_conf *c, const struct opt *o)
 		*(bool *)((char *)c + o->at) = true;
 }
 
+/** What each option allows alone, but not together. */
+static void check(const struct tp_conf *c, struct argp_state *state)
+{
+	unsigned missing = c->nuris;
+
+	while (missing < 64 && !(c->portmask >> missing & 1))
+		missing++;
+	if (c->portmask != UINT64_MAX && missing < 64)
+		argp_error(state, "--portmask=0x%llx: there is no port %u: -a names %u",
+			   (unsigned long long)c->portmask, missing, c->nuris);
+	if (c->duration_ns && (c->interactive || c->cmdline_file))
+		argp_error(state, "--duration does not go with -i or --cmdline-file: "
+				  "use the commands start, sleep and stop");
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct tp_conf *c = state->input;
 	int ret = 0;
 
+	if (key == ARGP_KEY_ARG && *arg == '-')
+		argp_error(state, "there is no EAL, so no `--`: write all options together");
 	if (key == ARGP_KEY_ARG)
 		argp_error(state, "unexpected argument '%s'", arg);
+	if (key == ARGP_KEY_END)
+		check(c, state);
 	for (size_t i = 0; i < NOPTIONS; i++) {
 		const struct opt *o = &options[i];
 
 		if (key != (o->key ? o->key : KEY_NO_CHAR + (int)i))
 			continue;
+		if (o->kind == REFUSED)
+			argp_error(state, "--%s: leave it out: %s", o->name, o->doc);
+		if (o->kind == KNOWN)
+			return 0;
 		if (o->kind == FLAG)
 			set_flag(c, o);
 		else if (o->kind == TEXT)
@@ -399,7 +454,10 @@ int tp_options(struct tp_conf *c, int argc, char **argv)
 		table[i].doc = options[i].doc;
 		if (options[i].call == opt_tx_first)
 			table[i].flags = OPTION_ARG_OPTIONAL;
+		if (options[i].kind == KNOWN || options[i].kind == REFUSED)
+			table[i].flags = OPTION_ARG_OPTIONAL | OPTION_HIDDEN;
 	}
-	argp_program_version = FL_VERSION;
+	argp_program_version = "fl-testpmd " FL_VERSION;
+	argp_err_exit_status = 2;
 	return argp_parse(&argp, argc, argv, 0, NULL, c) ? -EINVAL : 0;
 }

@@ -43,6 +43,19 @@ static void port_defaults(struct tp *tp, struct tp_port *p)
 	p->conf_due = true;
 }
 
+/** A copy of the URI; a bare PCI address, as DPDK has it, becomes one. */
+static char *whole_uri(const char *uri)
+{
+	unsigned seg = 0, bus, dev, fn;
+	int end = 0;
+	char *out;
+
+	if ((sscanf(uri, "%4x:%2x:%2x.%1x%n", &seg, &bus, &dev, &fn, &end) != 4 || uri[end]) &&
+	    (seg = 0, sscanf(uri, "%2x:%2x.%1x%n", &bus, &dev, &fn, &end) != 3 || uri[end]))
+		return strdup(uri);
+	return asprintf(&out, "pci:%04x:%02x:%02x.%x", seg, bus, dev, fn) < 0 ? NULL : out;
+}
+
 int tp_port_attach(struct tp *tp, const char *uri, unsigned *id)
 {
 	unsigned i = 0;
@@ -56,13 +69,13 @@ int tp_port_attach(struct tp *tp, const char *uri, unsigned *id)
 		return -ENOSPC;
 	}
 	p = &tp->ports[i];
-	*p = (struct tp_port){ .uri = strdup(uri) };
+	*p = (struct tp_port){ .uri = whole_uri(uri) };
 	if (!p->uri)
 		return -ENOMEM;
-	ret = fl_port_open(tp->ctx, uri, &p->port);
+	ret = fl_port_open(tp->ctx, p->uri, &p->port);
 	if (ret) {
-		fprintf(stderr, "Cannot open %s: %s (fl-devinfo doctor says what is missing)\n",
-			uri, strerror(-ret));
+		fprintf(stderr, "Cannot open %s: %s%s\n", p->uri, strerror(-ret),
+			strncmp(p->uri, "pci:", 4) ? "" : " (see: fl-devinfo doctor)");
 		goto fail;
 	}
 	fl_port_set_id(p->port, (uint16_t)i);
@@ -209,6 +222,8 @@ static uint64_t wanted_offloads(const struct tp *tp, const struct tp_port *p)
 		off |= FL_OFF_TX_TCP_CSUM;
 	if (p->csum_hw & FL_TX_UDP_CSUM)
 		off |= FL_OFF_TX_UDP_CSUM;
+	if (p->tso)
+		off |= FL_OFF_TX_TSO | FL_OFF_TX_IP_CSUM | FL_OFF_TX_TCP_CSUM;
 	return off;
 }
 
@@ -301,7 +316,7 @@ int tp_port_reset(struct tp *tp, unsigned id)
 	return ret;
 }
 
-int tp_ports_link_wait(struct tp *tp)
+void tp_ports_link_wait(struct tp *tp)
 {
 	uint64_t end = fl_now_ns() + LINK_WAIT_MS * 1000000ull;
 	bool down;
@@ -317,10 +332,16 @@ int tp_ports_link_wait(struct tp *tp)
 				down = true;
 		}
 	} while (down && fl_now_ns() < end && tp_wait(tp, -1, LINK_STEP_MS) != TP_QUIT);
-	tp_for_each_port(tp, i)
-		tp->ports[i].events &= ~(1u << FL_PORT_LINK); /* told here, once */
 	printf("Done\n");
-	return down ? -ENETDOWN : 0;
+	tp_for_each_port(tp, i) {
+		struct fl_link link;
+
+		tp->ports[i].events &= ~(1u << FL_PORT_LINK); /* told here, once */
+		if (!tp->ports[i].removed && fl_port_started(tp->ports[i].port) &&
+		    !fl_port_link(tp->ports[i].port, &link) && !link.up)
+			printf("Port %u: no link: nothing that is up ends its cable (%s)\n", i,
+			       tp->ports[i].uri);
+	}
 }
 
 /* ---- events --------------------------------------------------------------------------- */

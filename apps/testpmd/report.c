@@ -49,12 +49,17 @@ static void add_text(struct json_object *o, const char *key, const char *v)
 	json_object_object_add(o, key, json_object_new_string(v));
 }
 
-static void add_double(struct json_object *o, const char *key, double v)
+static struct json_object *new_double(double v)
 {
 	char text[32];
 
 	snprintf(text, sizeof(text), "%.3f", v);
-	json_object_object_add(o, key, json_object_new_double_s(v, text));
+	return json_object_new_double_s(v, text);
+}
+
+static void add_double(struct json_object *o, const char *key, double v)
+{
+	json_object_object_add(o, key, new_double(v));
 }
 
 static struct json_object *port_json(struct tp *tp, unsigned id)
@@ -129,7 +134,21 @@ static struct json_object *first_packet_json(const struct tp *tp)
 	}
 	if (!first || !tp->born_ns)
 		return NULL; /* null: none was forwarded */
-	return json_object_new_double((double)((first - tp->born_ns) / 1000) / 1e3);
+	return new_double((double)(first - tp->born_ns) / 1e6);
+}
+
+int tp_report_check(const struct tp *tp)
+{
+	FILE *f = tp->conf.json ? fopen(tp->conf.json, "ae") : NULL;
+
+	if (!tp->conf.json)
+		return 0;
+	if (!f) {
+		fprintf(stderr, "Cannot write %s: %s\n", tp->conf.json, strerror(errno));
+		return -EIO;
+	}
+	fclose(f);
+	return 0;
 }
 
 int tp_report(struct tp *tp)

@@ -171,6 +171,37 @@ static void show_named_xstats(struct tp *tp, struct tp_port *p)
 	free(x);
 }
 
+static bool has_xstat(struct fl_port *port, const char *name, size_t len)
+{
+	int n = fl_port_xstats(port, NULL, 0);
+	struct fl_xstat *x = n > 0 ? calloc((size_t)n, sizeof(*x)) : NULL;
+	bool found = false;
+
+	n = x ? fl_port_xstats(port, x, (unsigned)n) : 0;
+	for (int i = 0; i < n; i++)
+		found |= strlen(x[i].name) == len && !memcmp(x[i].name, name, len);
+	free(x);
+	return found;
+}
+
+int tp_xstats_check(struct tp *tp)
+{
+	for (const char *at = tp->conf.xstats; at; at = *at ? at + 1 : NULL) {
+		size_t len = strcspn(at, ",");
+		bool found = false;
+
+		tp_for_each_port(tp, i)
+			found |= has_xstat(tp->ports[i].port, at, len);
+		if (!found) {
+			fprintf(stderr, "--display-xstats: no port has '%.*s' (show port xstats)\n",
+				(int)len, at);
+			return -EINVAL;
+		}
+		at += len;
+	}
+	return 0;
+}
+
 static uint64_t rate(uint64_t now, uint64_t before, uint64_t ns)
 {
 	return ns && now > before ? (uint64_t)((double)(now - before) * 1e9 / (double)ns) : 0;

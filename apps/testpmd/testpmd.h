@@ -61,6 +61,7 @@ struct tp_port {
 	bool removed;
 	unsigned events;  /* bits 1 << enum fl_port_event, set by the handler */
 	unsigned csum_hw; /* FL_TX_*_CSUM: left to the device in csum mode */
+	uint16_t tso;	  /* bytes of TCP in a piece that the device cuts, 0 = none */
 	bool tx_vlan_on;
 	uint16_t tx_vlan;
 	bool rss_set;
@@ -95,6 +96,7 @@ struct tp_stream {
 	bool tx_vlan_on;
 	uint16_t tx_vlan;
 	unsigned verbose, csum_hw;
+	uint16_t tso;
 	struct fl_mac src, dst;	 /* of what a mode makes: port's own, peer's */
 	const uint16_t *tx_segs; /* lengths, from tp_conf */
 	unsigned ntx_segs, nflows, flow;
@@ -159,6 +161,7 @@ int tp_parse_list(const char *text, unsigned *out, unsigned max, unsigned limit)
 int tp_parse_segs(struct tp_conf *c, const char *text);
 int tp_parse_mac(const char *text, struct fl_mac *out);
 int tp_offload_bit(const char *name, bool rx, bool tx);
+extern const char *const tp_mp_alloc_names[];
 int tp_parse_level(const char *text, enum fl_log_level *out);
 
 /* main.c */
@@ -177,7 +180,8 @@ int tp_port_reconf(struct tp *tp, unsigned id);
 int tp_port_reset(struct tp *tp, unsigned id);
 /** Acts on what the event handlers noted. */
 void tp_port_events(struct tp *tp);
-int tp_ports_link_wait(struct tp *tp);
+/** Waits for links, for a while, and says which are down. */
+void tp_ports_link_wait(struct tp *tp);
 int tp_pool_create(struct tp *tp);
 int tp_pool_destroy(struct tp *tp);
 /** Next port in use at or after id, or TP_MAX_PORTS. */
@@ -191,6 +195,8 @@ int tp_fwd_start(struct tp *tp, uint64_t tx_first);
 int tp_fwd_stop(struct tp *tp);
 void tp_fwd_pause(struct tp *tp);
 int tp_fwd_resume(struct tp *tp);
+/** What `start` and `show config fwd` say: streams, and who runs them. */
+void tp_fwd_describe(const struct tp *tp);
 bool tp_port_forwards(const struct tp *tp, unsigned id);
 /** Streams of ports that are gone, closed or stopped are dead; called while no worker runs. */
 void tp_fwd_mark(struct tp *tp);
@@ -214,11 +220,15 @@ void tp_stats_sum(struct tp *tp, struct tp_totals *out);
 double tp_stats_mpps(struct tp *tp, const struct tp_totals *t);
 double tp_stats_cycles(struct tp *tp);
 void tp_show_fwd_stats(struct tp *tp);
+/** Every name of --display-xstats is known to a port, or -EINVAL. */
+int tp_xstats_check(struct tp *tp);
 void tp_show_nic_stats(struct tp *tp, unsigned id);
 void tp_show_live(struct tp *tp);
 void tp_end_live(struct tp *tp);
 
 /* report.c */
+/** Before a run: can the report be written? */
+int tp_report_check(const struct tp *tp);
 int tp_report(struct tp *tp);
 uint64_t tp_born_ns(void);
 

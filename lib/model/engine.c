@@ -284,14 +284,7 @@ static void *run(void *arg)
 {
 	struct fl_engine *e = arg;
 	struct pace p = { .last_work = fl_now_ns(), .look = BUSY_LOOK_MIN };
-	cpu_set_t set;
 
-	if (e->cpu >= 0) {
-		CPU_ZERO(&set);
-		CPU_SET((unsigned)e->cpu, &set);
-		if (pthread_setaffinity_np(pthread_self(), sizeof(set), &set))
-			fl_warn(e->logp, "engine", "cannot run on CPU %d; running on any", e->cpu);
-	}
 	while (!__atomic_load_n(&e->stop, __ATOMIC_ACQUIRE)) {
 		run_calls(e);
 		turn(e, &p);
@@ -302,21 +295,33 @@ static void *run(void *arg)
 /* Signals belong to the application's threads. */
 static int start_thread(struct fl_engine *e)
 {
+	pthread_attr_t attr;
 	sigset_t all, old;
+	cpu_set_t set;
 	int r;
 
+	pthread_attr_init(&attr);
+	if (e->cpu >= 0) {
+		CPU_ZERO(&set);
+		CPU_SET((unsigned)e->cpu, &set);
+		pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+	}
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	/* under the lock: the new thread must not be asked before e->thread is known */
 	pthread_mutex_lock(&e->lock);
 	e->threaded = true;
-	r = pthread_create(&e->thread, NULL, run, e);
+	r = pthread_create(&e->thread, &attr, run, e);
 	pthread_mutex_unlock(&e->lock);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
 	if (!r)
 		pthread_setname_np(e->thread, "fl-engine");
 	else
 		e->threaded = false;
+	if (r == EINVAL && e->cpu >= 0)
+		fl_err(e->logp, "engine", "this process may not run on CPU %d: name another",
+		       e->cpu);
 	return -r;
 }
 

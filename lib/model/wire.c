@@ -121,6 +121,11 @@ static int port_open(struct fl_wire *w, const char *name)
 		       sizeof(w->name) - 1);
 		return -EINVAL;
 	}
+	if (strchr(name, ':')) {
+		fl_err(w->log, "wire", "wire=%s: only tap: has a ':'; fl-model --help lists wires",
+		       name);
+		return -EINVAL;
+	}
 	for (p = *fl_engine_wires(w->engine); p; p = p->next) {
 		if (!strcmp(p->name, name))
 			break;

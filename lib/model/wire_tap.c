@@ -141,6 +141,9 @@ static void explain(const struct fl_log *log, const char *ifname, int r)
 		       ifname);
 	else if (r == -EBUSY)
 		fl_err(log, "wire", "tap %s: another process holds it", ifname);
+	else if (r == -EINVAL)
+		fl_err(log, "wire",
+		       "tap %s: an interface of that name is there and is no plain tap", ifname);
 	else
 		fl_err(log, "wire", "tap %s: %s", ifname, strerror(-r));
 }

@@ -82,8 +82,7 @@ void fl_e1000m_update(struct e1000 *e)
 		if (ra[2 * i + 1] >> 31)
 			e->nrar = i + 1;
 	if (e->wire)
-		fl_wire_set_listening(e->wire,
-				      e->rx_on && e->phy.link);
+		fl_wire_set_listening(e->wire, e->rx_on && e->phy.link);
 	e->sta = ra[1] >> 31 ? (uint64_t)(ra[1] & 0xffff) << 32 | ra[0] : UINT64_MAX;
 }
 
@@ -180,8 +179,9 @@ static void destroy(void *state)
 
 static int parse_mac(struct fl_model *m, struct fl_args *args, uint8_t mac[6])
 {
-	const uint8_t own[6] = { 0x52, 0x54, 0x00, 0x12, 0x34,
-				 (uint8_t)(0x56 + fl_model_ordinal(m)) };
+	const uint8_t own[6] = {
+		0x52, 0x54, 0x00, 0x12, 0x34, (uint8_t)(0x56 + fl_model_ordinal(m))
+	};
 	const char *s = fl_args_get(args, "mac");
 	const struct fl_log *log = fl_model_log(m);
 	unsigned v[6];
@@ -361,8 +361,8 @@ static uint64_t next_timer(void *state)
 
 const struct fl_model_ops fl_e1000e_model_ops = {
 	.name = "e1000e",
-	.help = "mac=XX:XX:XX:XX:XX:XX   station address (52:54:00:12:34:56, the next port :57, ...)\n"
-		"shared=on|off           tail pages 0x2000 and 0x3000 of BAR0 may be mapped (on)\n"
+	.help = "mac=XX:XX:XX:XX:XX:XX   station address (52:54:00:12:34:56 and on)\n"
+		"shared=on|off           pages 0x2000 and 0x3000 of BAR0 may be mapped (on)\n"
 		"an=MS                   how long autonegotiation takes, ms (5)\n",
 	.create = create,
 	.destroy = destroy,

@@ -109,16 +109,34 @@ def variants():
 
 
 def refusals():
-    """a bad set-up says why and ends with an error"""
-    for args, words in ((('--burst=0',), 'want a number from 1 to 512'),
-                        (('--forward-mode=nope',), 'want MODE'), (('stray',), 'stray'),
-                        (('--duration', '1'), 'No port to forward'),
-                        (('-a', 'model:nope', '--duration', '1'), 'Cannot open model:nope'),
-                        (('-a', 'vfio-user:/nowhere.sock', '--duration', '1'), 'Cannot open'),
-                        ((*WIRE, '--duration', '1', '--rxd=7'), 'does not start'),
-                        ((*WIRE, '--duration', '0.1', '--json', '/nowhere/x.json'), 'Cannot write')):
-        r = run(TESTPMD, *args, rc=None)
-        check(0 < r.returncode < 128 and words in r.stderr, f'{args}: {r.returncode} {r.stderr}')
+    """what cannot be is told in one line, with what to do, and ends the program: 2 for the command
+    line, 1 for the rest"""
+    for rc, args, words in (
+            (2, ('--burst=0',), 'want a number from 1 to 512'),
+            (2, ('--forward-mode=nope',), 'want MODE'),
+            (2, ('stray',), 'stray'),
+            (2, ('--nope',), 'unrecognized option'),
+            (2, ('--no-huge',), 'leave it out: hugepages'),
+            (2, ('-n', '4'), 'no EAL'),
+            (2, ('-l', '0', '--', '-i'), 'write all options together'),
+            (2, ('--vdev=net_null0',), '-a model:'),
+            (2, ('--mlockall',), 'nothing locks memory'),
+            (2, (*WIRE, '--portmask=0x9'), 'there is no port 3'),
+            (2, (*WIRE, '-i', '--duration=1'), 'does not go with -i'),
+            (1, ('--duration', '1'), 'No port to forward'),
+            (1, ('-a', '01:00.0', '--duration', '1'), 'Cannot open pci:0000:01:00.0'),
+            (1, ('-a', 'model:nope', '--duration', '1'), 'Cannot open model:nope'),
+            (1, ('-a', 'model:e1000e,wire=tpa:x', '--duration', '1'), "only tap: has a ':'"),
+            (1, ('-a', 'vfio-user:/nowhere.sock', '--duration', '1'), 'Cannot open'),
+            (1, (*WIRE, '--duration', '1', '--rxd=7'), 'does not start'),
+            (1, (*WIRE, '--duration', '1', '--cores=1000'), 'CPU 1000'),
+            (1, (*WIRE, '--duration', '1', '--model-cpu=1000'), 'CPU 1000'),
+            (1, (*WIRE, '--duration', '1', '--display-xstats=nope'), "no port has 'nope'"),
+            (1, (*WIRE, '--duration', '60', '--json', '/nowhere/x.json'), 'Cannot write')):
+        r = run(TESTPMD, *args, rc=rc)
+        check(words in r.stderr, f'{args}: {r.stderr}')
+    r = run(TESTPMD, '-a', 'model:e1000e,wire=one', '--duration', '0.1', '--no-mlockall')
+    check('Port 0: no link' in r.stdout, 'a wire with one end is told')
 
 
 if __name__ == '__main__':

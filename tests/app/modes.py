@@ -87,6 +87,14 @@ def checksums():
     out, _, _ = through('csum', [jumbo], '--enable-scatter', '--max-pkt-len=9018')
     check(len(out) == 1 and len(out[0]) == len(jumbo), 'csum: a chained frame passes whole')
     verify(out[0])
+    # and TCP that the device cuts into pieces
+    data = bytes(i * 11 & 255 for i in range(5001))
+    long = eth(ip4(l4(6, data, IP_A, IP_B, good=False), 6))
+    out, _, _ = through('csum', [long], '--enable-scatter', '--max-pkt-len=9018',
+                        script='tso set 800 1\n')
+    check(len(out) == 7 and b''.join(o[54:] for o in out) == data, 'tso: cut, nothing lost')
+    for o in out:
+        verify(o)
     _, _, r = through('csum', broken, '--enable-rx-cksum')
     check('Bad-ipcsum: 2' in r.stdout, 'csum: bad IPv4 sums are counted')
     check('Bad-l4csum: ' in r.stdout, 'csum: bad TCP and UDP sums are counted')
