@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "mem_internal.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/memfd.h>
 #include <stdlib.h>
@@ -53,7 +54,7 @@ static int check_file_limit(uint64_t len, const struct fl_log *log)
 static int open_memfd(const struct fl_mem_opts *o, uint64_t len, uint64_t page)
 {
 	bool huge = o->kind == FL_MEM_HUGETLB;
-	unsigned flags = MFD_CLOEXEC;
+	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	int fd, rc;
 
 	rc = check_file_limit(len, o->log);
@@ -74,7 +75,9 @@ static int open_memfd(const struct fl_mem_opts *o, uint64_t len, uint64_t page)
 		fl_err(o->log, "mem", "memfd_create: %s", strerror(-rc));
 		return rc;
 	}
-	if (ftruncate(fd, (off_t)len)) {
+	/* who maps it as well need not fear a SIGBUS */
+	if (ftruncate(fd, (off_t)len) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
 		rc = -errno;
 		fl_err(o->log, "mem", "memfd of %" PRIu64 " MiB: %s", len >> 20, strerror(-rc));
 		close(fd);

@@ -4,8 +4,9 @@
  *
  * While there is work it polls them without pause and looks at sockets ever more rarely (each
  * look is a system call), down to once in BUSY_LOOK_MAX; a message found brings it back to
- * BUSY_LOOK_MIN. After spin_ns without work it sleeps on the sockets, in growing naps that stay
- * short while a client is there, since a doorbell in shared memory wakes nobody.
+ * BUSY_LOOK_MIN, and messages get no more of its time than the polling does. After spin_ns without
+ * work it sleeps on the sockets, for a sixteenth of the time that nothing happened, and never long
+ * while a client is there, since a doorbell in shared memory wakes nobody.
  */
 #include "engine_internal.h"
 #include "wire_internal.h"
@@ -21,7 +22,7 @@
 #define BUSY_LOOK_MIN 1000ull
 #define BUSY_LOOK_MAX 50000ull
 #define NAP_MIN	      20000ull
-#define NAP_MAX	      500000ull
+#define NAP_MAX	      2000000ull
 #define NAP_ALONE     100000000ull
 
 struct call {
@@ -147,16 +148,16 @@ bool fl_engine_sockets(struct fl_engine *e, uint64_t timeout_ns)
 	struct timespec ts = { .tv_sec = (time_t)(timeout_ns / 1000000000u),
 			       .tv_nsec = (long)(timeout_ns % 1000000000u) };
 	unsigned wires = 0, n = gather_fds(e, &wires);
-	bool any = false;
+	bool ready = ppoll(e->pfd, n, &ts, NULL) > 0, any = false;
 
-	if (ppoll(e->pfd, n, &ts, NULL) <= 0)
-		return false;
-	wires_ready(e, wires, n);
+	if (ready)
+		wires_ready(e, wires, n);
 	for (struct fl_model *m = e->models; m; m = m->next) {
-		if (m->srv)
+		if (m->srv && (ready || fl_server_due(m->srv)))
 			any |= fl_server_work(m->srv);
 	}
-	reap(e);
+	if (any)
+		reap(e);
 	return any;
 }
 
@@ -191,9 +192,10 @@ static void run_calls(struct fl_engine *e)
 
 	if (!__atomic_load_n(&e->pending, __ATOMIC_ACQUIRE))
 		return;
+	pthread_mutex_lock(&e->lock);
+	/* under the lock, which the caller holds until it is written: or it would stay readable */
 	if (read(e->wake, &n, sizeof(n)) < 0 && errno != EAGAIN)
 		fl_warn(e->logp, "engine", "wake-up eventfd: %m");
-	pthread_mutex_lock(&e->lock);
 	while (e->calls) {
 		struct call *c = e->calls;
 
@@ -238,30 +240,25 @@ void fl_engine_call(struct fl_engine *e, void (*fn)(void *arg), void *arg)
 /* ---- the thread ----------------------------------------------------------------------- */
 
 struct pace {
-	uint64_t last_work, next_look, look, nap;
+	uint64_t last_work, next_look, look;
 };
 
 static void after_idle(struct fl_engine *e, struct pace *p, uint64_t now)
 {
-	bool client = any_client(e);
-	uint64_t most = client ? NAP_MAX : NAP_ALONE, nap;
+	uint64_t most = any_client(e) ? NAP_MAX : NAP_ALONE, nap = (now - p->last_work) / 16;
 
-	p->nap = p->nap ? (p->nap * 2 < most ? p->nap * 2 : most) : NAP_MIN;
-	nap = nap_bound(e, now, p->nap);
-	if (fl_engine_sockets(e, nap)) {
+	nap = nap < NAP_MIN ? NAP_MIN : nap < most ? nap : most;
+	if (fl_engine_sockets(e, nap_bound(e, now, nap)))
 		p->last_work = fl_now_ns();
-		p->nap = 0;
-	}
 }
 
 static void turn(struct fl_engine *e, struct pace *p)
 {
-	uint64_t now = fl_now_ns();
+	uint64_t now = fl_now_ns(), end, pause = BUSY_LOOK_MIN;
 	unsigned work = fl_engine_round(e, now);
 
 	if (work) {
 		p->last_work = now;
-		p->nap = 0;
 	} else if (now - p->last_work >= e->spin_ns) {
 		after_idle(e, p, now);
 		return;
@@ -276,8 +273,11 @@ static void turn(struct fl_engine *e, struct pace *p)
 	} else if (p->look < BUSY_LOOK_MAX) {
 		p->look *= 2;
 	}
-	/* nothing to hold up: a message is then answered at once */
-	p->next_look = now + (work ? p->look : BUSY_LOOK_MIN);
+	end = fl_now_ns();
+	/* without work there is nothing to hold up: a message is then answered at once */
+	if (work)
+		pause = p->look > end - now ? p->look : end - now;
+	p->next_look = end + pause;
 }
 
 static void *run(void *arg)

@@ -13,6 +13,8 @@ void fl_server_free(struct fl_server *s);
 /** The fds to wait for, at most FL_SERVER_FDS; returns how many. */
 #define FL_SERVER_FDS 3u
 unsigned fl_server_pollfds(struct fl_server *s, struct pollfd *p);
+/** There is something to do for it though no socket says so. */
+bool fl_server_due(const struct fl_server *s);
 /** Handles what has come; whether there was anything. */
 bool fl_server_work(struct fl_server *s);
 bool fl_server_connected(const struct fl_server *s);

@@ -13,10 +13,14 @@
 #include <unistd.h>
 
 #define MSGS_A_LOOK	64u
+#define LOOK_NS		100000u
+#define SILENCE_MAX	2000000000ull
 #define QUEUE_MAX	64u
 #define QUEUE_BYTES_MAX (4u << 20)
-#define DMA_TIMEOUT	1000000000ull
-#define TIMEOUTS_MAX	3u
+#define DMA_TIMEOUT	500000000ull
+#define DMA_PROMPT	5000000u
+#define LATE_MOST	5u /* half time-outs */
+#define LATE_SHARE	16u
 
 union fd_space {
 	struct cmsghdr align;
@@ -313,6 +317,23 @@ static int dma_piece(struct fl_server *s, uint64_t iova, void *buf, uint32_t n, 
 	return r;
 }
 
+/*
+ * A client's slow answers are paid by every model of the engine: it has LATE_MOST halves of a
+ * time-out to spend, and one part in LATE_SHARE of the time that passes.
+ */
+static void count_wait(struct fl_server *s, uint64_t start)
+{
+	uint64_t now = fl_now_ns(), back = (start - s->late_at) / LATE_SHARE;
+	uint64_t waited = now - start;
+
+	s->late_ns -= back < s->late_ns ? back : s->late_ns;
+	s->late_at = now;
+	if (waited > DMA_PROMPT)
+		s->late_ns += waited < s->dma_timeout_ns ? waited : s->dma_timeout_ns;
+	if (2 * s->late_ns > LATE_MOST * s->dma_timeout_ns && !s->broken)
+		s->broken = "takes too long to answer DMA messages";
+}
+
 int fl_server_dma(struct fl_server *s, uint64_t iova, void *buf, uint32_t len, bool write)
 {
 	uint32_t most = s->peer.max_data_xfer_size < FL_VU_DEFAULT_XFER
@@ -324,19 +345,18 @@ int fl_server_dma(struct fl_server *s, uint64_t iova, void *buf, uint32_t len, b
 		return -ENODEV;
 	while (len) {
 		uint32_t n = len < most ? len : most;
+		uint64_t start = fl_now_ns();
 		int r = dma_piece(s, iova, p, n, write);
 
+		count_wait(s, start);
 		if (r == -ETIMEDOUT) {
 			fl_warn(s->log, "vfio-user", "%s: no reply to a DMA message in %llu ms",
 				s->m->ops->name,
 				(unsigned long long)(s->dma_timeout_ns / 1000000u));
-			if (++s->timeouts >= TIMEOUTS_MAX)
-				s->broken = "does not answer DMA messages";
 			return -EFAULT;
 		}
 		if (r)
 			return r;
-		s->timeouts = 0;
 		iova += n;
 		p += n;
 		len -= n;
@@ -351,7 +371,8 @@ static void start_client(struct fl_server *s, int fd)
 	s->fd = fd;
 	s->peer = fl_vu_caps_default();
 	s->broken = NULL;
-	s->timeouts = 0;
+	s->late_ns = 0;
+	s->since = s->late_at = fl_now_ns();
 }
 
 static void close_fd(int *fd)
@@ -384,8 +405,10 @@ static void end_client(struct fl_server *s)
 	s->broken = NULL;
 	s->negotiated = false;
 	s->over = s->lfd < 0;
+	if (!was)
+		return;
 	fl_model_release(s->m);
-	if (was && s->m->ops->client)
+	if (s->m->ops->client)
 		s->m->ops->client(s->m->state, false);
 }
 
@@ -451,14 +474,33 @@ static bool one_command(struct fl_server *s)
 	return true;
 }
 
+/* A client that only connects keeps others out. */
+static bool silent(const struct fl_server *s)
+{
+	return !s->negotiated && s->fd >= 0 && s->lfd >= 0 &&
+	       fl_now_ns() - s->since > s->silence_ns;
+}
+
+bool fl_server_due(const struct fl_server *s)
+{
+	return s->broken || (s->queue && !s->tx.len) || silent(s);
+}
+
 bool fl_server_work(struct fl_server *s)
 {
 	bool any = false;
+	uint64_t until;
 
 	if (s->fd < 0)
 		return accept_client(s);
-	for (unsigned i = 0; i < MSGS_A_LOOK && !s->broken && one_command(s); i++)
+	until = fl_now_ns() + LOOK_NS;
+	for (unsigned i = 0; i < MSGS_A_LOOK && !s->broken && one_command(s); i++) {
 		any = true;
+		if (fl_now_ns() > until)
+			break;
+	}
+	if (!s->broken && silent(s))
+		s->broken = "does not negotiate";
 	flush(s);
 	drain_cmd(s);
 	fl_irq_unmask_event(s->m);
@@ -534,6 +576,7 @@ int fl_server_new(struct fl_model *m, const char *path, int fd, struct fl_server
 	s->tx.fd = -1;
 	s->queue_end = &s->queue;
 	s->dma_timeout_ns = DMA_TIMEOUT;
+	s->silence_ns = SILENCE_MAX;
 	if (path)
 		r = listen_on(s, path);
 	else

@@ -41,10 +41,10 @@ struct fl_server {
 	struct fl_vu_msg *queue, **queue_end;
 	unsigned queued;
 	uint64_t queued_bytes;
-	bool in_dma;
 	uint16_t next_id;
-	unsigned timeouts; /* in a row */
-	uint64_t dma_timeout_ns;
+	uint64_t late_ns, late_at; /* what slow answers have cost, and when that was reckoned */
+	uint64_t since;		   /* when the client came */
+	uint64_t dma_timeout_ns, silence_ns;
 };
 
 /** Runs a command and leaves its reply in s->tx. */

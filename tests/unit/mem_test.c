@@ -97,6 +97,9 @@ static void test_default_is_memfd_and_shared(void **state)
 	assert_int_equal(i.kind, FL_MEM_MEMFD);
 	assert_int_equal(i.len, 4096);
 	assert_true(fcntl(i.fd, F_GETFD) & FD_CLOEXEC);
+	/* who has it mapped too gets no SIGBUS */
+	assert_true(fcntl(i.fd, F_GET_SEALS) & F_SEAL_SHRINK);
+	assert_int_equal(ftruncate(i.fd, 0), -1);
 	other = mmap(NULL, i.len, PROT_READ, MAP_SHARED, i.fd, (off_t)i.fd_offset);
 	assert_ptr_not_equal(other, MAP_FAILED);
 	((uint8_t *)i.va)[5] = 42;

@@ -608,6 +608,76 @@ static void test_dma_time_out(void **state)
 	reconnect(f);
 }
 
+/* Each answer comes in time, and yet the engine does little but wait for them. */
+static void test_slow_answers(void **state)
+{
+	struct {
+		struct fl_vu_hdr h;
+		struct fl_vu_region_access a;
+		uint32_t len;
+	} __attribute__((packed)) w = { { 1, FL_VU_REGION_WRITE, 36, 0, 0 }, { 0x28, 0, 4 }, 64 };
+	struct fixture *f = *state;
+	struct fl_vu_region_access b;
+	struct fl_vu_dma_access a;
+	uint8_t data[64] = { 0 };
+	struct fl_vu_hdr h;
+	unsigned served = 0;
+
+	fl_engine_call(f->e, set_timeout, f->m);
+	handshake(f);
+	assert_int_equal(map(f, 0x10000, 0x1000, 0, -1), 0);
+	write_reg(f, 7, 4, 6);
+	write_reg(f, 0, 0x20, 0x10000);
+	while (served < 20 && send_raw(f->fd, &w, sizeof(w), NULL, 0) &&
+	       recv_all(f->fd, &h, sizeof(h), NULL) && recv_all(f->fd, &a, sizeof(a), NULL)) {
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+		answer_dma(f->fd, h, &a, data);
+		served++;
+		if (!recv_all(f->fd, &h, sizeof(h), NULL) || !recv_all(f->fd, &b, sizeof(b), NULL))
+			break;
+	}
+	assert_in_range(served, 3, 10);
+	assert_true(hung_up(f->fd));
+	reconnect(f);
+}
+
+static void read_client(void *arg)
+{
+	uint8_t data[64];
+
+	assert_int_equal(fl_model_dma_read(arg, fl_iova(0x10000), data, sizeof(data)), 0);
+}
+
+static void *dma_in_the_engine(void *arg)
+{
+	struct fixture *f = arg;
+
+	fl_engine_call(f->e, read_client, f->m);
+	return NULL;
+}
+
+/* The client asks something while the model waits in poll(), and then nothing more. */
+static void test_asked_while_polling_waits(void **state)
+{
+	struct fixture *f = *state;
+	struct fl_vu_region_access q = { 0, 7, 4 };
+	struct fl_vu_dma_access a;
+	uint8_t rd[sizeof(q) + 4], data[64] = { 0 };
+	struct fl_vu_hdr h;
+	pthread_t t;
+
+	handshake(f);
+	assert_int_equal(map(f, 0x10000, 0x1000, 0, -1), 0);
+	write_reg(f, 7, 4, 6);
+	assert_int_equal(pthread_create(&t, NULL, dma_in_the_engine, f), 0);
+	expect_dma(f->fd, FL_VU_DMA_READ, &h, &a, NULL);
+	send_msg(f, FL_VU_REGION_READ, 0, &q, sizeof(q), NULL, 0);
+	answer_dma(f->fd, h, &a, data);
+	pthread_join(t, NULL);
+	assert_int_equal(poll(&(struct pollfd){ .fd = f->fd, .events = POLLIN }, 1, 1000), 1);
+	assert_int_equal(recv_reply(f, FL_VU_REGION_READ, rd, sizeof(rd), NULL), sizeof(rd));
+}
+
 static void test_flood_instead_of_a_reply(void **state)
 {
 	struct fixture *f = *state;
@@ -686,6 +756,31 @@ static void test_malformed(void **state)
 	memcpy(b, &v, 16);
 	expect_thrown_out(f, b, 20);
 	handshake(f);
+}
+
+static void set_silence(void *arg)
+{
+	((struct fl_model *)arg)->srv->silence_ns = 20000000;
+}
+
+/* It connects and says nothing, or half a message; another waits in line. */
+static void test_silent_client(void **state)
+{
+	struct fixture *f = *state;
+	struct fl_vu_hdr half = { 1, FL_VU_VERSION, 20, 0, 0 };
+	int next;
+
+	fl_engine_call(f->e, set_silence, f->m);
+	next = connect_raw();
+	assert_true(hung_up(f->fd));
+	close(f->fd);
+	f->fd = next;
+	assert_true(send_raw(f->fd, &half, sizeof(half), NULL, 0));
+	assert_true(hung_up(f->fd));
+	reconnect(f);
+	/* who has negotiated may be silent */
+	nanosleep(&(struct timespec){ .tv_nsec = 60000000 }, NULL);
+	assert_int_equal(read_reg(f, 7, 0) & 0xffff, fl_model_cfg_get(f->m, 0, 2));
 }
 
 static void test_too_many_fds(void **state)
@@ -940,8 +1035,11 @@ int main(void)
 		T(test_dma_by_message),
 		T(test_dma_on_a_second_socket),
 		T(test_dma_time_out),
+		T(test_slow_answers),
+		T(test_asked_while_polling_waits),
 		T(test_flood_instead_of_a_reply),
 		T(test_malformed),
+		T(test_silent_client),
 		T(test_too_many_fds),
 		T(test_pieces),
 		T(test_client_that_does_not_read),
