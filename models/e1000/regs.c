@@ -175,6 +175,14 @@ static uint32_t rd_swsm(struct e1000 *e, uint32_t off)
 	return v;
 }
 
+/* the high half of an address has 16 bits of it, two of selection, and "valid" */
+static void wr_ra(struct e1000 *e, uint32_t off, uint32_t v)
+{
+	if (off & 4)
+		e->r[off / 4] &= 0x8003ffff;
+	fl_e1000m_update(e);
+}
+
 static void wr_rssrk(struct e1000 *e, uint32_t off, uint32_t v)
 {
 	fl_e1000m_rss_key(e);
@@ -221,6 +229,7 @@ static const struct reg table[] = {
 	{ R_EITR, E1000_VECTORS, 0, 0xffff },
 	{ R_RCTL, 1, 0, ALL, NULL, wr_update },
 	{ R_FCTTV, 1, 0, 0xffff },
+	{ R_TXCW, 1, 0, 0xc000ffff },
 	{ R_TCTL, 1, 0, ALL, NULL, wr_tctl },
 	{ R_TIPG, 1, 0x00602008, ALL },
 	{ R_AIT, 1, 0, 0xffff },
@@ -287,7 +296,7 @@ static const struct reg table[] = {
 	{ R_RXCSUM, 1, 0x300, ALL, NULL, wr_update },
 	{ R_RFCTL, 1, 0, ALL, NULL, wr_update },
 	{ R_MTA, 128, 0, ALL },
-	{ R_RAL, 32, 0, ALL, NULL, wr_update },
+	{ R_RAL, 32, 0, ALL, NULL, wr_ra },
 	{ R_VFTA, 128, 0, ALL },
 	{ R_WUC, 1, 0, ALL },
 	{ R_WUFC, 1, 0, ALL },

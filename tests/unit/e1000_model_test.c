@@ -162,6 +162,10 @@ static void test_register_rules(void **state)
 	assert_int_equal(rig_rd(&r, R_GCR), ~0x06800000u | (0x06800200 & 0x06800000));
 	rig_wr(&r, R_TSYNCRXCTL, 0xff);
 	assert_int_equal(rig_rd(&r, R_TSYNCRXCTL), 0x1e);
+	rig_wr(&r, R_TXCW, 0xffffffff);
+	assert_int_equal(rig_rd(&r, R_TXCW), 0xc000ffff);
+	rig_wr(&r, R_RAL + 12, 0xffffffff);
+	assert_int_equal(rig_rd(&r, R_RAL + 12), 0x8003ffff);
 	/* access to registers by the I/O BAR, and in other widths */
 	memcpy(b, &(uint32_t){ R_FCTTV }, 4);
 	assert_int_equal(fl_model_region(r.m, 2, 0, b, 4, true), 0);
@@ -335,7 +339,7 @@ static void test_intx(void **state)
 	assert_int_equal(rig_fired(&r, 0), 0); /* masked, but kept */
 	assert_int_equal(rig_rd(&r, R_ICS), ICR_ASSERT | ICR_LSC);
 	rig_wr(&r, R_IMS, 0xffffffff);
-	assert_int_equal(rig_rd(&r, R_IMS), 0x01f782df);
+	assert_int_equal(rig_rd(&r, R_IMS), 0x01f783ff);
 	assert_int_equal(rig_fired(&r, 0), 1);
 	assert_int_equal(rig_rd(&r, R_ICR), ICR_ASSERT | ICR_LSC);
 	assert_int_equal(rig_rd(&r, R_ICR), 0);
@@ -357,6 +361,35 @@ static void test_intx(void **state)
 	rig_wr(&r, R_ICS, ICR_LSC);
 	rig_rd(&r, R_ICR);
 	assert_int_equal(rig_rd(&r, R_IMS), 0);
+	rig_close(&r);
+}
+
+/* What the self-test of Linux's driver does: each of ten causes, masked and not, by ICS. */
+static void test_causes_by_ics(void **state)
+{
+	struct rig r;
+
+	up(&r);
+	rig_irqs(&r, FL_VFIO_IRQ_INTX, 1);
+	for (unsigned bit = 0; bit < 10; bit++) {
+		uint32_t mask = 1u << bit;
+
+		rig_wr(&r, R_IMC, mask);
+		rig_wr(&r, R_ICS, mask);
+		assert_int_equal(rig_fired(&r, 0), 0);
+		rig_wr(&r, R_IMS, mask);
+		rig_wr(&r, R_ICS, mask);
+		assert_int_equal(rig_fired(&r, 0), 1);
+		assert_int_equal(rig_rd(&r, R_ICR), ICR_ASSERT | mask);
+		/* VFIO: no data, unmask */
+		assert_int_equal(fl_model_irq_set(r.m, FL_VFIO_IRQ_INTX, 0, 1, 1u << 0 | 1u << 4,
+						  NULL, NULL, 0),
+				 0);
+		rig_wr(&r, R_IMC, ~mask & 0x7fff);
+		rig_wr(&r, R_ICS, ~mask & 0x7fff);
+		assert_int_equal(rig_fired(&r, 0), 0);
+		rig_rd(&r, R_ICR);
+	}
 	rig_close(&r);
 }
 
@@ -611,6 +644,7 @@ int main(void)
 		cmocka_unit_test(test_phy),
 		cmocka_unit_test(test_autonegotiation),
 		cmocka_unit_test(test_intx),
+		cmocka_unit_test(test_causes_by_ics),
 		cmocka_unit_test(test_msi_moderated),
 		cmocka_unit_test(test_msix),
 		cmocka_unit_test(test_linux_probe),
