@@ -29,6 +29,7 @@ LANES = [
                      '-Ddevinfo=disabled'], ['unit']),
 ]
 SANITIZERS = {
+    'LSAN_OPTIONS': f'suppressions={ROOT}/tests/lsan.supp',
     'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1',
     'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1',
     'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1',

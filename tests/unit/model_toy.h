@@ -208,8 +208,8 @@ static const struct fl_model_ops toy_ops = {
 	.client = toy_client,
 };
 
-/* Messages of the expected kind are kept, not shown. */
-static char toy_said[4096];
+/* Messages are kept, not shown: the last of this thread. */
+static __thread char toy_said[4096];
 
 static inline void toy_log_write(void *arg, enum fl_log_level level, const char *component,
 				 const char *msg)

@@ -85,7 +85,9 @@ static void *generations(void *arg)
 	struct fl_pool_stats st;
 	pthread_t t;
 
-	while (fl_now_ns() < sh->end) {
+	/* for a while, and some generations at least where a thread is slow to come */
+	while (fl_now_ns() < sh->end ||
+	       __atomic_load_n(&sh->rounds, __ATOMIC_RELAXED) < 3 * THREADS) {
 		if (pthread_create(&t, NULL, short_life, sh)) {
 			__atomic_fetch_add(&sh->errors, 1, __ATOMIC_RELAXED);
 			break;
