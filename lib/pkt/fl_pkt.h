@@ -53,6 +53,10 @@ struct fl_pkt;
 
 #define FL_PKT_CLONE	 1u /* kind: buf belongs to another packet */
 
+/** Clones that one packet may have; far below what refcnt can count, so that threads which clone
+ *  it at once cannot pass that together. */
+#define FL_PKT_CLONES_MAX 32768u
+
 /**
  * One segment of a packet. For a chained packet the first segment's pkt_len, nb_segs, flags and
  * offload fields hold for the whole; nb_segs of the others is 1.
@@ -182,13 +186,20 @@ FL_API FL_MUST int fl_pkt_chain(struct fl_pkt *head, struct fl_pkt *tail);
 
 /**
  * A packet that shares the data of `p` (all segments) with metadata of its own; NULL when the
- * pool has none left. Data of a shared packet must not be written.
+ * pool has none left, or a segment is shared FL_PKT_CLONES_MAX times already. Data of a shared
+ * packet must not be written.
  */
 FL_API struct fl_pkt *fl_pkt_clone(struct fl_pkt *p, struct fl_pool *pool);
 /** A packet (chain where needed) with a copy of the data. */
 FL_API struct fl_pkt *fl_pkt_copy(const struct fl_pkt *p, struct fl_pool *pool);
-/** One more reference to every segment. */
+/** One more reference to every segment. The caller sees to it that none has more than 65535. */
 FL_API void fl_pkt_ref(struct fl_pkt *p);
+
+/**
+ * The area that this segment's data stand in, which for a clone is that of the packet it shares;
+ * NULL where its pool has none, or where buf and lengths point out of it. Data plane.
+ */
+FL_API const struct fl_dma_area *fl_pkt_area(const struct fl_pkt *p);
 
 /** Bytes [off, off+len) as one piece: inside the packet, or copied to buf; NULL = too short. */
 FL_API const void *fl_pkt_read(const struct fl_pkt *p, uint32_t off, uint32_t len, void *buf);

@@ -98,12 +98,33 @@ static void copy_offloads(struct fl_pkt *to, const struct fl_pkt *from)
 	to->l4_len = from->l4_len;
 }
 
+/* the packet whose buffer it is */
+static struct fl_pkt *origin_of(const struct fl_pkt *p)
+{
+	return p->kind & FL_PKT_CLONE ? p->pool->origin[p - p->pool->pkts] : (struct fl_pkt *)p;
+}
+
+const struct fl_dma_area *fl_pkt_area(const struct fl_pkt *p)
+{
+	const struct fl_dma_area *a = origin_of(p)->pool->area;
+	const uint8_t *at = fl_pkt_data(p);
+
+	return a && at >= a->va && (uint64_t)(at - a->va) + p->data_len <= a->len ? a : NULL;
+}
+
+static bool may_share(const struct fl_pkt *p)
+{
+	for (; p; p = p->next) {
+		if (fl_pkt_refs(origin_of(p)) >= FL_PKT_CLONES_MAX)
+			return false;
+	}
+	return true;
+}
+
 static void share_seg(struct fl_pkt *c, struct fl_pkt *p)
 {
-	struct fl_pkt *origin = p;
+	struct fl_pkt *origin = origin_of(p);
 
-	if (p->kind & FL_PKT_CLONE)
-		origin = p->pool->origin[p - p->pool->pkts];
 	__atomic_fetch_add(&origin->refcnt, 1, __ATOMIC_RELAXED);
 	c->pool->origin[c - c->pool->pkts] = origin;
 	c->kind = FL_PKT_CLONE;
@@ -129,7 +150,7 @@ struct fl_pkt *fl_pkt_clone(struct fl_pkt *p, struct fl_pool *pool)
 	struct fl_pkt *segs[MAX_SEGS];
 	uint32_t n = p->nb_segs;
 
-	if (fl_pkt_alloc_bulk(pool, segs, n) == 0)
+	if (!may_share(p) || fl_pkt_alloc_bulk(pool, segs, n) == 0)
 		return NULL;
 	for (uint32_t i = 0; i < n; i++, p = p->next)
 		share_seg(segs[i], p);
@@ -211,7 +232,7 @@ static const char *check_buf(const struct fl_pkt *p)
 
 static const char *check_clone(const struct fl_pkt *p)
 {
-	const struct fl_pkt *origin = p->pool->origin[p - p->pool->pkts];
+	const struct fl_pkt *origin = origin_of(p);
 
 	if (!origin || origin->kind)
 		return "the packet that a clone shares is a clone itself";

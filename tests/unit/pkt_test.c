@@ -277,6 +277,26 @@ static int fake_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmappe
 	return 0;
 }
 
+/* where a device finds the data: in the area of the pool that the buffer is of */
+static void test_area(struct fl_pool *pool)
+{
+	struct fl_pool *bare = make(4, 64, 0);
+	struct fl_pkt *p = filled(pool, 60, 0), *c = fl_pkt_clone(p, bare), *b = filled(bare, 9, 0);
+
+	assert_ptr_equal(fl_pkt_area(p), fl_pool_area(pool));
+	assert_ptr_equal(fl_pkt_area(c), fl_pool_area(pool));
+	assert_null(fl_pkt_area(b));
+	p->buf -= fl_pool_area(pool)->len;
+	assert_null(fl_pkt_area(p));
+	p->buf += 2 * fl_pool_area(pool)->len;
+	assert_null(fl_pkt_area(p));
+	fl_pkt_free(c);
+	p->buf -= fl_pool_area(pool)->len;
+	fl_pkt_free(p);
+	fl_pkt_free(b);
+	assert_all_home(bare);
+}
+
 static void test_space(void **state)
 {
 	static const struct fl_dma_domain_ops ops = { "fake", fake_limits, fake_map, fake_unmap };
@@ -306,6 +326,7 @@ static void test_space(void **state)
 		assert_int_equal(fl_pkt_iova(pkts[i]).v, first);
 	}
 	fl_pkt_free_bulk(pkts, FL_ARRAY_SIZE(pkts));
+	test_area(pool);
 	assert_all_home(pool);
 	assert_int_equal(fake.maps, fake.unmaps);
 	fl_dma_domain_remove(domain, false);
@@ -486,6 +507,16 @@ static void test_clone(void **state)
 	assert_int_equal(p->refcnt, 1);
 	fl_pkt_free(p);
 	fl_pkt_free_bulk(q, 16);
+	/* nor are there more than refcnt can count, of clones of clones either */
+	p = filled(pool, 60, 1);
+	c = fl_pkt_clone(p, other);
+	p->refcnt = FL_PKT_CLONES_MAX;
+	assert_null(fl_pkt_clone(p, other));
+	assert_null(fl_pkt_clone(c, other));
+	assert_int_equal(p->refcnt, FL_PKT_CLONES_MAX);
+	p->refcnt = 2;
+	fl_pkt_free(p);
+	fl_pkt_free(c);
 	assert_all_home(pool);
 	assert_all_home(other);
 }
