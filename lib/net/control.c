@@ -46,8 +46,12 @@ static int find_mac(const struct fl_port *p, const struct fl_mac *mac)
 
 int fl_port_link(struct fl_port *p, struct fl_link *out)
 {
+	int rc;
+
 	memset(out, 0, sizeof(*out));
-	return p->ops.link_get(p, out);
+	rc = p->ops.link_get(p, out);
+	fl_net_watch(p);
+	return rc;
 }
 
 int fl_port_link_wait(struct fl_port *p, int timeout_ms)

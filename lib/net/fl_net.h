@@ -169,7 +169,9 @@ enum fl_port_event {
 	FL_PORT_LINK,	 /* link changed */
 	FL_PORT_REMOVED, /* device or its server is gone; bursts take nothing from now on */
 	FL_PORT_REQUEST, /* kernel wants the device back */
-	FL_PORT_ERROR,	 /* device error; the port should be reset */
+	/** device error, or it has transmitted nothing for seconds though it had work and a link;
+	 *  the port should be reset */
+	FL_PORT_ERROR,
 };
 
 /* ---- life ----------------------------------------------------------------------------- */
@@ -207,7 +209,11 @@ FL_API bool fl_port_started(const struct fl_port *p);
  */
 FL_API FL_MUST int fl_port_reset(struct fl_port *p);
 
-/** One handler a port, called by fl_ctx_dispatch() in its thread. */
+/**
+ * One handler a port, called by fl_ctx_dispatch() in its thread. A transmitter that hangs is
+ * noticed by fl_port_stats() and fl_port_link() and told as the last thing they do. The handler
+ * may reset the port, and from fl_ctx_dispatch() close it.
+ */
 FL_API void fl_port_on_event(struct fl_port *p,
 			     void (*fn)(struct fl_port *p, enum fl_port_event ev, void *arg),
 			     void *arg);
@@ -236,7 +242,9 @@ static inline uint16_t fl_rx_burst(struct fl_rxq *q, struct fl_pkt **pkts, uint1
 	return __atomic_load_n(&q->burst, __ATOMIC_RELAXED)(q, pkts, n);
 }
 
-/** Hands over up to n packets. The first `return` of them are the driver's, the rest the caller's.
+/**
+ * Hands over up to n packets. The first `return` of them are the driver's, the rest the caller's.
+ * A pool that packets came from must outlive the port's next stop.
  */
 static inline uint16_t fl_tx_burst(struct fl_txq *q, struct fl_pkt **pkts, uint16_t n)
 {

@@ -53,6 +53,9 @@ struct fl_net_ops {
 	int (*rss_apply)(struct fl_port *p);		    /* rss, reta */
 	int (*fc_apply)(struct fl_port *p);
 	int (*fc_get)(struct fl_port *p, struct fl_flow_ctrl *out);
+	/** 1 = the device has stopped transmitting, told once a start; asked now and then on a
+	 *  started port, so it limits by itself how often it looks */
+	int (*tx_hangs)(struct fl_port *p);
 
 	int (*stats)(struct fl_port *p, struct fl_port_stats *out); /* since last reset */
 	int (*stats_reset)(struct fl_port *p);

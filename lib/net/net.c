@@ -66,6 +66,12 @@ void fl_net_port_event(struct fl_port *p, enum fl_port_event ev)
 		p->event(p, ev, p->event_arg);
 }
 
+void fl_net_watch(struct fl_port *p)
+{
+	if (p->started && p->ops.tx_hangs(p) > 0)
+		fl_net_port_event(p, FL_PORT_ERROR);
+}
+
 void fl_port_on_event(struct fl_port *p,
 		      void (*fn)(struct fl_port *p, enum fl_port_event ev, void *arg), void *arg)
 {

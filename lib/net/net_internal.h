@@ -15,6 +15,9 @@ void fl_net_ops_complete(struct fl_net_ops *ops);
 /** Name of the lowest bit set in `bits`, for messages. */
 const char *fl_net_first_offload(uint64_t bits);
 
+/** What control calls that a user repeats end with: tells of a device that hangs. */
+void fl_net_watch(struct fl_port *p);
+
 static inline const char *fl_net_uri(const struct fl_port *p)
 {
 	return fl_dev_uri(p->dev);

@@ -167,6 +167,7 @@ static const struct fl_net_ops none = {
 	.rss_apply = none_port,
 	.fc_apply = none_port,
 	.fc_get = none_fc_get,
+	.tx_hangs = none_port,
 	.stats = none_stats,
 	.stats_reset = none_port,
 	.xstats = none_xstats,

@@ -6,8 +6,12 @@
 
 int fl_port_stats(struct fl_port *p, struct fl_port_stats *out)
 {
+	int rc;
+
 	memset(out, 0, sizeof(*out));
-	return p->ops.stats(p, out);
+	rc = p->ops.stats(p, out);
+	fl_net_watch(p);
+	return rc;
 }
 
 int fl_port_stats_reset(struct fl_port *p)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "conformance.h"
+#include "pool_whole.h"
 
 #include <sched.h>
 #include <string.h>
@@ -58,6 +59,7 @@ void pair_free(struct pair *p)
 	fl_port_close(p->b);
 	p->a = NULL;
 	p->b = NULL;
+	pool_whole(p->pool);
 	assert_int_equal(fl_pool_destroy(p->pool), 0);
 	assert_int_equal(fl_ctx_destroy(p->ctx), 0);
 }

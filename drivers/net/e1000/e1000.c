@@ -133,6 +133,7 @@ static const struct fl_net_ops ops = {
 	.rss_apply = fl_e1000_rss_apply,
 	.fc_apply = fl_e1000_fc_apply,
 	.fc_get = fl_e1000_fc_get,
+	.tx_hangs = fl_e1000_tx_hangs,
 	.stats = fl_e1000_stats,
 	.stats_reset = fl_e1000_stats_reset,
 	.xstats = fl_e1000_xstats,

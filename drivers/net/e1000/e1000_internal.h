@@ -6,7 +6,10 @@
 
 #include "e1000_regs.h"
 
-#define E1000_STATS	    64u
+#define E1000_STATS 64u
+
+/* kept out of the bursts, whose registers it would take from the common case */
+#define E1000_APART	    __attribute__((noinline))
 
 #define E1000_RXQ_CHAIN_MAX 64u	   /* segments of a received frame: 16 KiB in the least buffers */
 #define E1000_RX_FRAME_HW   16384u /* no chip of the family receives longer frames */
@@ -53,7 +56,9 @@ struct fl_e1000 {
 	bool vfta_loaded;	/* the chip has the table, since the filter is or was on */
 	bool link_up;		/* as last told to the user */
 	bool rx_irq_shared;	/* one vector: it is the receive queue's, not the link's */
-	uint32_t rx_buf;	/* bytes the chip writes into a receive buffer at most */
+	bool tx_hang_told;
+	uint64_t tx_looked_ns;
+	uint32_t rx_buf; /* bytes the chip writes into a receive buffer at most */
 	uint32_t ledctl;
 	uint16_t nvm_words;
 	struct fl_e1000_stats stats;
@@ -115,6 +120,12 @@ struct fl_e1000_batch {
 	uint16_t done;	      /* descriptor whose DD says that the batch is done */
 };
 
+/* what the control side saw of a transmit queue when it last moved */
+struct fl_e1000_watch {
+	uint64_t packets, since_ns; /* 0 = not seen yet */
+	uint32_t head;
+};
+
 struct fl_e1000_txq {
 	struct fl_txq q;
 	struct fl_e1000_desc *ring;
@@ -123,7 +134,9 @@ struct fl_e1000_txq {
 	struct fl_pool *pool; /* packets of this one may take the fast path */
 	const struct fl_dma_area *area;
 	uint16_t nb_desc, free_thresh, rs_thresh, nb_batches;
-	uint16_t tail, free, batch_end;
+	/* tail and free change together: side by side the compiler would make a vector of them,
+	 * whose latency a burst of one packet waits for */
+	uint16_t tail, batch_end, free;
 	uint16_t open, oldest, closed; /* batch being filled; oldest not reclaimed; full ones */
 	uint16_t last_rs;
 	bool simple; /* the open batch so far */
@@ -131,6 +144,7 @@ struct fl_e1000_txq {
 	struct fl_doorbell db;
 	struct fl_e1000_desc ctx; /* context the chip has, where it may be relied on */
 	fl_iova_t pad;		  /* zeros that make a frame long enough */
+	struct fl_e1000_watch watch;
 	struct fl_e1000_qstats stats, base;
 	struct fl_e1000_ring mem;
 };
@@ -175,6 +189,7 @@ int fl_e1000_link_set(struct fl_port *p, bool up);
 int fl_e1000_fc_apply(struct fl_port *p);
 int fl_e1000_fc_get(struct fl_port *p, struct fl_flow_ctrl *out);
 int fl_e1000_led(struct fl_port *p, bool on);
+int fl_e1000_tx_hangs(struct fl_port *p);
 
 /* e1000_filter.c */
 uint32_t fl_e1000_frame_max(const struct fl_port *p);

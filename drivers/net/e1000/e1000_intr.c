@@ -19,16 +19,20 @@ static void on_link(struct fl_dev *dev, unsigned vec, void *arg)
 {
 	struct fl_e1000 *e = arg;
 	struct fl_link link = { 0 };
+	bool changed;
 
 	/* acknowledges; on INTx it also takes the line down before that is unmasked */
 	(void)fl_e1000_rd(e, E1000_ICR);
-	if (!fl_e1000_link_get(&e->port, &link) && link.up != e->link_up) {
+	changed = !fl_e1000_link_get(&e->port, &link) && link.up != e->link_up;
+	if (changed) {
 		e->link_up = link.up;
 		if (link.up)
 			fl_e1000_link_changed(e);
-		fl_net_port_event(&e->port, FL_PORT_LINK);
 	}
 	link_arm(e);
+	/* last: who hears of it may reset or close the port */
+	if (changed)
+		fl_net_port_event(&e->port, FL_PORT_LINK);
 }
 
 /* the most capable kind that has vectors enough; 0 or -errno, vectors set up */

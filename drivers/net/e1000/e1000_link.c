@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* PHY, link, flow control, LED. */
+/* PHY, link, flow control, LED; a transmitter that hangs. */
 #include "e1000_internal.h"
 
 #define MDIC_POLLS	 1000u
@@ -10,6 +10,8 @@
 #define FC_PAUSE_DEFAULT 0x0680u
 #define LED_ON		 0x0eu
 #define LED_MODE_MASK	 0xfu
+#define TX_LOOK_NS	 100000000ull  /* registers are slow: look no oftener */
+#define TX_HANG_NS	 2000000000ull /* the longest frame takes 8 ms at 10 Mbit/s */
 
 /* ---- PHY ------------------------------------------------------------------------------ */
 
@@ -288,4 +290,55 @@ int fl_e1000_led(struct fl_port *p, bool on)
 	/* LED0 on at will, and all back to what the NVM said */
 	fl_e1000_wr(e, E1000_LEDCTL, on ? (e->ledctl & ~LED_MODE_MASK) | LED_ON : e->ledctl);
 	return 0;
+}
+
+/* ---- a transmitter that hangs ---------------------------------------------------------- */
+
+/*
+ * Whether a queue has had work since `since_ns` and done none of it. Traffic that happens to
+ * leave the head where it was has been counted meanwhile, a queue at rest has nothing to do.
+ */
+static bool txq_hangs(struct fl_e1000 *e, struct fl_e1000_txq *q, uint64_t now)
+{
+	uint64_t packets = __atomic_load_n(&q->stats.packets, __ATOMIC_RELAXED);
+	uint32_t head = fl_e1000_rd(e, E1000_TDH(q->q.qid));
+
+	if (head == fl_e1000_rd(e, E1000_TDT(q->q.qid)) || head != q->watch.head ||
+	    packets != q->watch.packets || !q->watch.since_ns) {
+		q->watch.head = head;
+		q->watch.packets = packets;
+		q->watch.since_ns = now;
+		return false;
+	}
+	if (now - q->watch.since_ns < TX_HANG_NS)
+		return false;
+	e1000_err(e,
+		  "%s: transmit queue %u stands at descriptor %u for %llu ms: the port has to be "
+		  "reset",
+		  fl_dev_uri(e->port.dev), q->q.qid, head,
+		  (unsigned long long)(now - q->watch.since_ns) / 1000000);
+	return true;
+}
+
+/* 1 = the device sends no more though it could, told once until the next start */
+int fl_e1000_tx_hangs(struct fl_port *p)
+{
+	struct fl_e1000 *e = fl_e1000_of(p);
+	uint64_t now = fl_now_ns();
+	uint32_t st;
+
+	if (e->tx_hang_told || now - e->tx_looked_ns < TX_LOOK_NS)
+		return 0;
+	e->tx_looked_ns = now;
+	st = fl_e1000_rd(e, E1000_STATUS);
+	for (unsigned i = 0; i < p->conf.nb_txq; i++) {
+		struct fl_e1000_txq *q = (struct fl_e1000_txq *)p->txq[i];
+
+		/* no link, or a partner that asks for silence: it may not send */
+		if (st == UINT32_MAX || !(st & STATUS_LU) || st & STATUS_TXOFF)
+			q->watch.since_ns = 0;
+		else
+			e->tx_hang_told |= txq_hangs(e, q, now);
+	}
+	return e->tx_hang_told;
 }

@@ -45,6 +45,7 @@
 
 #define STATUS_FD		 (1u << 0)
 #define STATUS_LU		 (1u << 1)
+#define STATUS_TXOFF		 (1u << 4)
 #define STATUS_SPEED(v)		 (((v) >> 6) & 3u)
 #define STATUS_GIO_MASTER_ENABLE (1u << 19)
 

@@ -119,13 +119,13 @@ static void drop_chain(struct fl_e1000_rxq *q)
 	q->chain_segs = 0;
 }
 
-/* counts once a frame that cannot be, and throws away what belongs to it */
-static void bad_frame(struct fl_e1000_rxq *q, struct fl_pkt *seg, bool eop)
+/* counts a frame once, and throws away what belongs to it */
+static void drop_frame(struct fl_e1000_rxq *q, struct fl_pkt *seg, bool eop, uint64_t *counter)
 {
 	fl_pkt_free(seg);
 	drop_chain(q);
 	if (!q->chain_drop)
-		fl_e1000_count(&q->stats.bad_desc, 1);
+		fl_e1000_count(counter, 1);
 	q->chain_drop = !eop;
 }
 
@@ -145,16 +145,21 @@ static void add_segment(struct fl_e1000_rxq *q, struct fl_pkt *seg, uint32_t len
 }
 
 /* one descriptor that came back, whatever it says; returns a packet when it ends one */
-static struct fl_pkt *rx_one_slow(struct fl_e1000_rxq *q, struct fl_pkt *seg, uint64_t w0,
-				  uint64_t w1, uint64_t port)
+static E1000_APART struct fl_pkt *rx_one_slow(struct fl_e1000_rxq *q, struct fl_pkt *seg,
+					      uint64_t w0, uint64_t w1, uint64_t port)
 {
 	uint32_t len = w1_len(w1), st = (uint32_t)w1;
 	bool eop = st & RXD_EOP;
 	struct fl_pkt *p;
 
 	if (q->chain_drop || len == 0 || len > q->buf_len || q->chain_segs >= E1000_RXQ_CHAIN_MAX ||
-	    q->chain_len + len > E1000_RX_FRAME_HW || (!eop && !q->scatter)) {
-		bad_frame(q, seg, eop);
+	    q->chain_len + len > E1000_RX_FRAME_HW) {
+		drop_frame(q, seg, eop, &q->stats.bad_desc);
+		return NULL;
+	}
+	/* the chip lets longer frames pass than the MTU says */
+	if (!eop && !q->scatter) {
+		drop_frame(q, seg, eop, &q->stats.errors);
 		return NULL;
 	}
 	add_segment(q, seg, len);
@@ -253,7 +258,8 @@ static inline __attribute__((always_inline)) uint16_t rx_burst(struct fl_e1000_r
 		fl_e1000_count(&q->stats.packets, got);
 		fl_e1000_count(&q->stats.bytes, bytes);
 	}
-	refill(q, q->nb_desc - 1u - avail);
+	if (q->nb_desc - 1u - avail >= q->free_thresh)
+		refill(q, q->nb_desc - 1u - avail);
 	return (uint16_t)got;
 }
 

@@ -195,20 +195,32 @@ int fl_e1000_stats(struct fl_port *p, struct fl_port_stats *out)
 	return 0;
 }
 
+/* the queue's thread may be counting meanwhile */
+static void snapshot(struct fl_e1000_qstats *to, const struct fl_e1000_qstats *from)
+{
+	to->packets = load(&from->packets);
+	to->bytes = load(&from->bytes);
+	to->errors = load(&from->errors);
+	to->nombuf = load(&from->nombuf);
+	to->bad_desc = load(&from->bad_desc);
+}
+
 int fl_e1000_stats_reset(struct fl_port *p)
 {
 	struct fl_e1000 *e = fl_e1000_of(p);
 
 	sum_queues(e, &e->sw_base);
 	for (unsigned i = 0; p->rxq && i < p->conf.nb_rxq; i++) {
-		if (p->rxq[i])
-			((struct fl_e1000_rxq *)p->rxq[i])->base =
-				((struct fl_e1000_rxq *)p->rxq[i])->stats;
+		struct fl_e1000_rxq *q = (struct fl_e1000_rxq *)p->rxq[i];
+
+		if (q)
+			snapshot(&q->base, &q->stats);
 	}
 	for (unsigned i = 0; p->txq && i < p->conf.nb_txq; i++) {
-		if (p->txq[i])
-			((struct fl_e1000_txq *)p->txq[i])->base =
-				((struct fl_e1000_txq *)p->txq[i])->stats;
+		struct fl_e1000_txq *q = (struct fl_e1000_txq *)p->txq[i];
+
+		if (q)
+			snapshot(&q->base, &q->stats);
 	}
 	return fl_e1000_xstats_reset(p);
 }

@@ -60,15 +60,18 @@ static void free_mixed(struct fl_pkt **sw, uint32_t n)
 		fl_pkt_free_bulk(sw, k);
 }
 
-/* frees what full batches are done */
-static void reclaim(struct fl_e1000_txq *q)
+static inline bool oldest_done(const struct fl_e1000_txq *q)
 {
-	while (q->closed) {
+	return q->closed && tx_done(q, q->batches[q->oldest].done);
+}
+
+/* frees what full batches are done */
+static E1000_APART void reclaim(struct fl_e1000_txq *q)
+{
+	while (oldest_done(q)) {
 		struct fl_e1000_batch *b = &q->batches[q->oldest];
 		struct fl_pkt **sw = q->sw + (uint32_t)q->oldest * q->rs_thresh;
 
-		if (!tx_done(q, b->done))
-			return;
 		if (fl_likely(b->pool != NULL))
 			fl_pkt_free_simple(b->pool, sw, q->rs_thresh);
 		else
@@ -104,17 +107,11 @@ static inline void close_batch(struct fl_e1000_txq *q, uint16_t done)
 
 /* ---- the slow path: everything that is not one plain segment --------------------------- */
 
-/* area that a segment's bytes lie in, of this device's space; NULL = not mapped for it */
-static const struct fl_dma_area *seg_area(struct fl_e1000_txq *q, const struct fl_pkt *s)
+/* area that a segment's bytes lie in; NULL = not one of this device's */
+static const struct fl_dma_area *seg_area(const struct fl_e1000_txq *q, const struct fl_pkt *s)
 {
-	const uint8_t *at = s->buf + s->data_off;
-	const struct fl_dma_area *a = q->area;
+	const struct fl_dma_area *a = fl_pkt_area(s);
 
-	if (a && at >= a->va && (uint64_t)(at - a->va) + s->data_len <= a->len)
-		return a;
-	a = s->kind ? NULL : fl_pool_area(s->pool);
-	if (!a || at < a->va || (uint64_t)(at - a->va) + s->data_len > a->len)
-		a = fl_dma_find(fl_ctx_space(q->q.port->ctx), at, s->data_len);
 	return a && a->space == fl_ctx_space(q->q.port->ctx) ? a : NULL;
 }
 
@@ -347,10 +344,10 @@ static uint16_t tx_burst(struct fl_txq *fq, struct fl_pkt **pkts, uint16_t n)
 {
 	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
 	uint64_t bytes = 0;
-	uint32_t sent = 0, plain = 0;
+	uint32_t sent = 0, slow = 0;
 	bool wrote = false;
 
-	if (q->free < q->free_thresh)
+	if (q->free < q->free_thresh && oldest_done(q))
 		reclaim(q);
 	while (sent < n) {
 		uint32_t room = q->batch_end - q->tail, k;
@@ -359,7 +356,6 @@ static uint16_t tx_burst(struct fl_txq *fq, struct fl_pkt **pkts, uint16_t n)
 		room = room < n - sent ? room : n - sent;
 		k = tx_plain(q, pkts + sent, room, &bytes);
 		sent += k;
-		plain += k;
 		q->free = (uint16_t)(q->free - k);
 		q->tail = (uint16_t)(q->tail + k);
 		if (q->tail == q->batch_end) {
@@ -376,6 +372,7 @@ static uint16_t tx_burst(struct fl_txq *fq, struct fl_pkt **pkts, uint16_t n)
 			if (!tx_one_slow(q, pkts[sent]))
 				break;
 			sent++;
+			slow++;
 			wrote |= q->tail != tail;
 		} else if (!q->free) {
 			reclaim(q);
@@ -383,13 +380,11 @@ static uint16_t tx_burst(struct fl_txq *fq, struct fl_pkt **pkts, uint16_t n)
 				break;
 		}
 	}
-	if (wrote || plain) {
+	if (wrote || sent > slow) {
 		uint16_t last = (uint16_t)((q->tail ? q->tail : q->nb_desc) - 1);
 
-		if (plain) {
-			fl_e1000_count(&q->stats.packets, plain);
-			fl_e1000_count(&q->stats.bytes, bytes);
-		}
+		fl_e1000_count(&q->stats.packets, sent - slow);
+		fl_e1000_count(&q->stats.bytes, bytes);
 		if (q->last_rs != last)
 			ask_report(q, last);
 		fl_doorbell_ring(&q->db, q->tail);
@@ -471,6 +466,7 @@ void fl_e1000_tx_drain(struct fl_txq *fq)
 void fl_e1000_tx_start(struct fl_e1000 *e)
 {
 	e->shared_tx_context = e->port.conf.nb_txq > 1;
+	e->tx_hang_told = false;
 	fl_e1000_wr(e, E1000_TIDV, 0);
 	fl_e1000_wr(e, E1000_TADV, 0);
 	fl_e1000_wr(e, E1000_TIPG, TIPG_COPPER);
@@ -488,6 +484,7 @@ void fl_e1000_tx_start(struct fl_e1000 *e)
 		q->pool = NULL;
 		q->area = NULL;
 		q->last_rs = UINT16_MAX;
+		q->watch.since_ns = 0;
 		fl_e1000_wr(e, E1000_TDBAL(i), (uint32_t)q->mem.iova.v);
 		fl_e1000_wr(e, E1000_TDBAH(i), (uint32_t)(q->mem.iova.v >> 32));
 		fl_e1000_wr(e, E1000_TDLEN(i), q->nb_desc * (uint32_t)sizeof(struct fl_e1000_desc));
