@@ -18,6 +18,8 @@ struct pair {
 	struct fl_ctx *ctx;
 	struct fl_pool *pool;
 	struct fl_port *a, *b;
+	uint16_t
+		queues; /* each way, in the suite; it sends on the last and receives on the first */
 };
 
 #define PAIR_RING 128u

@@ -408,6 +408,34 @@ static void test_stats(void **state)
 	assert_int_equal(q.packets, 0);
 }
 
+/* a reset of the port loses no count, one of the extended statistics no other */
+static void test_stats_after_reset(void **state)
+{
+	struct fl_port_stats s;
+	struct fl_queue_stats q;
+
+	e1000_up(0, 2);
+	assert_int_equal(fl_port_stats_reset(pr.a), 0);
+	for (uint16_t i = 0; i < 2; i++) {
+		struct fl_pkt *pkt = pair_frame(&pr, i, 100);
+
+		pair_send(fl_port_txq(pr.a, i), &pkt, 1);
+		pair_recv(fl_port_rxq(pr.b, 0), &pkt, 1);
+		fl_pkt_free(pkt);
+	}
+	assert_int_equal(fl_port_reset(pr.a), 0);
+	assert_int_equal(fl_port_stats(pr.a, &s), 0);
+	assert_int_equal(s.tx_packets, 2);
+	assert_int_equal(s.tx_bytes, 200);
+	assert_int_equal(fl_txq_stats(fl_port_txq(pr.a, 1), &q), 0);
+	assert_int_equal(q.packets, 1);
+	assert_int_equal(xstat(pr.a, "tx_good_packets"), 2);
+	assert_int_equal(fl_port_xstats_reset(pr.a), 0);
+	assert_int_equal(xstat(pr.a, "tx_good_packets"), 0);
+	assert_int_equal(fl_port_stats(pr.a, &s), 0);
+	assert_int_equal(s.tx_packets, 2);
+}
+
 static void test_desc_status(void **state)
 {
 	struct fl_rxq *rq;
@@ -631,6 +659,7 @@ int main(void)
 		T(test_rx_interrupt),
 		T(test_burst_wait),
 		T(test_stats),
+		T(test_stats_after_reset),
 		T(test_desc_status),
 		T(test_pool_dry),
 		T(test_foreign_pool),

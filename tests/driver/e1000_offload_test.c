@@ -340,6 +340,86 @@ static void test_jumbo(void **state)
 	}
 }
 
+/* the longest frames there are, each in 37 of the least buffers that the chip knows */
+static void test_jumbo_in_small_buffers(void **state)
+{
+	const struct fl_port_conf c = { .nb_rxq = 1,
+					.nb_txq = 1,
+					.mtu = 9212,
+					.offloads = FL_OFF_RX_SCATTER | FL_OFF_TX_MULTI_SEG |
+						    FL_OFF_RX_KEEP_CRC | FL_OFF_TX_VLAN };
+	struct fl_rxq_conf rc = { .nb_desc = 512 };
+	const struct fl_txq_conf tc = { 0 };
+	struct fl_pool_opts o;
+
+	fl_pool_opts_init(&o);
+	o.count = 1024;
+	o.data_room = 300;
+	o.space = fl_ctx_space(pr.ctx);
+	assert_int_equal(fl_pool_create(&o, NULL, &rc.pool), 0);
+	assert_int_equal(fl_port_promisc(pr.b, true), 0);
+	assert_int_equal(fl_port_configure(pr.b, &c), 0);
+	assert_int_equal(fl_rxq_setup(pr.b, 0, &rc), 0);
+	assert_int_equal(fl_txq_setup(pr.b, 0, &tc), 0);
+	assert_int_equal(fl_port_start(pr.b), 0);
+	pair_up_port(&pr, pr.a, &c, PAIR_RING);
+	assert_int_equal(fl_port_link_wait(pr.a, 3000), 0);
+	for (uint32_t i = 0; i < 30; i++) {
+		struct fl_pkt *got, *pkt = long_frame(i, 9226);
+
+		pkt->flags = FL_TX_VLAN;
+		pkt->vlan_tci = 5;
+		got = e1000_send_one(pkt);
+		/* b strips the tag, since it may insert one, and keeps the FCS */
+		assert_int_equal(got->flags, FL_RX_VLAN_STRIPPED);
+		assert_int_equal(got->pkt_len, 9230);
+		assert_int_equal(got->nb_segs, 37);
+		fl_pkt_free(got);
+	}
+	pair_down(&pr);
+	assert_int_equal(fl_port_configure(pr.b, &c), 0);
+	assert_int_equal(fl_pool_destroy(rc.pool), 0);
+}
+
+/* at every MTU the longest frame passes with a tag too, and one byte more does not */
+static void test_longest_with_vlan(void **state)
+{
+	static const uint16_t mtus[] = { 1500, 9212 };
+
+	for (unsigned i = 0; i < 2 * FL_ARRAY_SIZE(mtus); i++) {
+		uint16_t mtu = mtus[i / 2];
+		struct fl_port_conf ca = { .nb_rxq = 1,
+					   .nb_txq = 1,
+					   .mtu = 9212,
+					   .offloads = FL_OFF_TX_VLAN | FL_OFF_TX_MULTI_SEG |
+						       FL_OFF_RX_SCATTER };
+		struct fl_port_conf cb = { .nb_rxq = 1,
+					   .nb_txq = 1,
+					   .mtu = mtu,
+					   .offloads = FL_OFF_RX_SCATTER |
+						       (i & 1 ? FL_OFF_RX_VLAN_STRIP : 0) };
+		struct fl_pkt *pkt = long_frame(7, mtu + 14u), *got;
+
+		assert_int_equal(fl_port_promisc(pr.b, true), 0);
+		pair_up_port(&pr, pr.a, &ca, PAIR_RING);
+		pair_up_port(&pr, pr.b, &cb, PAIR_RING);
+		assert_int_equal(fl_port_link_wait(pr.a, 3000), 0);
+		assert_int_equal(fl_port_link_wait(pr.b, 3000), 0);
+		pkt->flags = FL_TX_VLAN;
+		pkt->vlan_tci = 5;
+		got = e1000_send_one(pkt);
+		assert_int_equal(got->pkt_len, mtu + (i & 1 ? 14u : 18u));
+		fl_pkt_free(got);
+		if (mtu == 1500) {
+			pkt = long_frame(7, mtu + 15u);
+			pkt->flags = FL_TX_VLAN;
+			pair_send(fl_port_txq(pr.a, 0), &pkt, 1);
+			pair_recv_none(fl_port_rxq(pr.b, 0), 20);
+		}
+		pair_down(&pr);
+	}
+}
+
 /* many long frames, so that chains cross the end of the ring and bursts */
 static void test_jumbo_stream(void **state)
 {
@@ -416,10 +496,21 @@ static void test_short_tx(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_csum_tx),  T(test_csum_tx_two_queues), T(test_csum_rx_bad), T(test_tso),
-		T(test_vlan),	  T(test_vlan_no_strip),      T(test_rss),	   T(test_rss_key),
-		T(test_jumbo),	  T(test_jumbo_stream),	      T(test_mtu),	   T(test_keep_crc),
+		T(test_csum_tx),
+		T(test_csum_tx_two_queues),
+		T(test_csum_rx_bad),
+		T(test_tso),
+		T(test_vlan),
+		T(test_vlan_no_strip),
+		T(test_rss),
+		T(test_rss_key),
+		T(test_jumbo),
+		T(test_jumbo_stream),
+		T(test_mtu),
+		T(test_keep_crc),
 		T(test_short_tx),
+		T(test_jumbo_in_small_buffers),
+		T(test_longest_with_vlan),
 	};
 
 	return cmocka_run_group_tests(tests, e1000_group_setup, e1000_group_teardown);

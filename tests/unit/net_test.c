@@ -404,6 +404,11 @@ static void test_life(void **state)
 	assert_true(fl_port_started(port));
 	assert_int_equal(fl_port_start(port), 0);
 	assert_int_equal(toy(port)->starts, 1);
+	assert_ptr_equal(fl_dev_ctx(fl_port_dev(port)), ctx);
+	assert_string_equal(fl_dev_uri(fl_port_dev(port)), "fake:");
+	assert_int_equal(fl_port_id(port), 0);
+	fl_port_set_id(port, 513);
+	assert_int_equal(fl_port_id(port), 513);
 	assert_int_equal(fl_rx_burst(fl_port_rxq(port, 0), pkts, 4), 4);
 	assert_int_equal(fl_port_configure(port, &c), -EBUSY);
 	assert_int_equal(fl_rxq_setup(port, 0, &rc), -EBUSY);
