@@ -247,10 +247,15 @@ static void test_flow_ctrl(void **state)
 {
 	struct fl_flow_ctrl fc = { .mode = FL_FC_NONE, .autoneg = false }, got;
 
-	e1000_up(0, 1);
+	e1000_up(FL_OFF_RX_SCATTER, 1);
 	assert_int_equal(fl_port_flow_ctrl_get(pr.b, &got), 0);
 	assert_int_equal(got.mode, FL_FC_FULL);
 	assert_true(got.high_water > got.low_water);
+	/* one longest frame has room above the mark, whatever the MTU becomes */
+	assert_in_range(got.high_water, 16384, 20480 - 1518);
+	assert_int_equal(fl_port_mtu_set(pr.b, 9000), 0);
+	assert_int_equal(fl_port_flow_ctrl_get(pr.b, &got), 0);
+	assert_in_range(got.high_water, 8192, 20480 - 9018);
 	assert_int_equal(fl_port_flow_ctrl_set(pr.b, &fc), 0);
 	assert_int_equal(fl_port_flow_ctrl_get(pr.b, &got), 0);
 	assert_int_equal(got.mode, FL_FC_NONE);

@@ -73,7 +73,10 @@ static void load_vfta(struct fl_e1000 *e)
 int fl_e1000_rx_mode_apply(struct fl_port *p)
 {
 	struct fl_e1000 *e = fl_e1000_of(p);
+	int rc = fl_e1000_fc_registers(e);
 
+	if (rc)
+		return rc;
 	load_vfta(e);
 	/* before the chip changes, so that no frame is longer, or tagged, unexpectedly */
 	fl_e1000_rx_select(e);

@@ -186,6 +186,7 @@ int fl_e1000_link_start(struct fl_e1000 *e);
 void fl_e1000_link_changed(struct fl_e1000 *e);
 int fl_e1000_link_get(struct fl_port *p, struct fl_link *out);
 int fl_e1000_link_set(struct fl_port *p, bool up);
+int fl_e1000_fc_registers(struct fl_e1000 *e);
 int fl_e1000_fc_apply(struct fl_port *p);
 int fl_e1000_fc_get(struct fl_port *p, struct fl_flow_ctrl *out);
 int fl_e1000_led(struct fl_port *p, bool on);

@@ -130,7 +130,8 @@ static int fc_marks(struct fl_e1000 *e, uint32_t *high, uint32_t *low)
 	return 0;
 }
 
-static int fc_registers(struct fl_e1000 *e)
+/* marks depend on the longest frame: again when the MTU changes */
+int fl_e1000_fc_registers(struct fl_e1000 *e)
 {
 	const struct fl_flow_ctrl *fc = &e->port.fc;
 	bool tx = fc->mode == FL_FC_TX || fc->mode == FL_FC_FULL;
@@ -173,7 +174,7 @@ int fl_e1000_fc_apply(struct fl_port *p)
 	uint16_t bmcr;
 	int rc;
 
-	rc = fc_registers(e);
+	rc = fl_e1000_fc_registers(e);
 	if (!rc)
 		rc = advertise(e, &restart);
 	if (!rc && restart) {
@@ -247,7 +248,7 @@ int fl_e1000_link_start(struct fl_e1000 *e)
 	e->ledctl = fl_e1000_rd(e, E1000_LEDCTL);
 	rc = phy_check(e);
 	if (!rc)
-		rc = fc_registers(e);
+		rc = fl_e1000_fc_registers(e);
 	if (!rc)
 		rc = link_program(e);
 	return rc ? rc : fc_program(e);
