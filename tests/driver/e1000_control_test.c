@@ -362,6 +362,71 @@ static uint64_t xstat(struct fl_port *p, const char *name)
 	return 0;
 }
 
+/* Offers `n` frames to a while nobody receives at b; returns how many went until none does. */
+static unsigned send_unheard(unsigned n, uint32_t seq)
+{
+	uint64_t last = fl_now_ns();
+	unsigned sent = 0;
+
+	while (sent < n && fl_now_ns() - last < 50 * MS) {
+		struct fl_pkt *pkt = pair_frame(&pr, seq + sent, 1000);
+
+		if (fl_tx_burst(fl_port_txq(pr.a, 0), &pkt, 1)) {
+			last = fl_now_ns();
+			sent++;
+		} else {
+			fl_pkt_free(pkt);
+			sched_yield();
+		}
+	}
+	return sent;
+}
+
+/* With flow control the wire loses nothing; without, each frame lost is counted. */
+static void test_full_receiver(void **state)
+{
+	const struct fl_flow_ctrl none = { .mode = FL_FC_NONE },
+				  full = { .mode = FL_FC_FULL, .autoneg = true };
+	struct fl_port_stats b;
+	struct fl_pkt *pkt;
+	unsigned sent, got;
+
+	e1000_up(0, 1);
+	assert_int_equal(fl_port_flow_ctrl_set(pr.a, &full), 0);
+	assert_int_equal(fl_port_flow_ctrl_set(pr.b, &full), 0);
+	assert_true(wait_link(pr.a, true) && wait_link(pr.b, true));
+	assert_int_equal(fl_port_xstats_reset(pr.b), 0);
+	assert_int_equal(fl_port_stats_reset(pr.b), 0);
+	/* b's ring and FIFO, a's ring: then it stops */
+	sent = send_unheard(1000, 0);
+	assert_in_range(sent, PAIR_RING, 900);
+	for (unsigned i = 0; i < sent; i++) {
+		pair_recv(fl_port_rxq(pr.b, 0), &pkt, 1);
+		assert_int_equal(pair_frame_seq(pkt), i);
+		fl_pkt_free(pkt);
+	}
+	assert_int_equal(fl_port_stats(pr.b, &b), 0);
+	assert_int_equal(b.rx_missed, 0);
+	assert_int_equal(b.rx_packets, sent);
+	assert_true(xstat(pr.b, "rx_no_buffer") > 0);
+	assert_true(xstat(pr.b, "tx_xoff_packets") > 0);
+
+	assert_int_equal(fl_port_flow_ctrl_set(pr.a, &none), 0);
+	assert_int_equal(fl_port_flow_ctrl_set(pr.b, &none), 0);
+	assert_true(wait_link(pr.a, true) && wait_link(pr.b, true));
+	assert_int_equal(fl_port_xstats_reset(pr.b), 0);
+	assert_int_equal(fl_port_stats_reset(pr.b), 0);
+	assert_int_equal(send_unheard(1000, 0), 1000);
+	got = pair_flush(fl_port_rxq(pr.b, 0), 50);
+	assert_int_equal(fl_port_stats(pr.b, &b), 0);
+	assert_true(b.rx_missed > 0);
+	assert_int_equal(got + b.rx_missed, 1000);
+	assert_true(xstat(pr.b, "rx_no_buffer") >= b.rx_missed);
+	assert_true(xstat(pr.b, "rx_overrun_interrupts") > 0);
+	assert_int_equal(fl_port_flow_ctrl_set(pr.a, &full), 0);
+	assert_int_equal(fl_port_flow_ctrl_set(pr.b, &full), 0);
+}
+
 static void test_stats(void **state)
 {
 	struct fl_pkt *pkts[10];
@@ -663,6 +728,7 @@ int main(void)
 		T(test_flow_ctrl),
 		T(test_rx_interrupt),
 		T(test_burst_wait),
+		T(test_full_receiver),
 		T(test_stats),
 		T(test_stats_after_reset),
 		T(test_desc_status),
