@@ -312,6 +312,11 @@ uint32_t fl_e1000m_crc32(const uint8_t *p, uint32_t len);
 void fl_e1000m_rss_key(struct e1000 *e);
 uint32_t fl_e1000m_toeplitz(const struct e1000 *e, const uint8_t *in, uint32_t len);
 
+static inline uint32_t fl_e1000m_rss_queue(const struct e1000 *e, uint32_t hash)
+{
+	return e->r[R_RETA / 4 + (hash & 127) / 4] >> (8 * (hash & 3) + 7) & 1;
+}
+
 /* parse.c */
 struct e1000_headers {
 	bool ip4, ip6, frag, tcp, udp, ip_bad, ext;

@@ -75,8 +75,8 @@ void fl_e1000m_update(struct e1000 *e)
 	e->fc_tx = ctrl & CTRL_TFCE;
 	e->tx_on = e->r[R_TCTL / 4] & TCTL_EN;
 	update_sizes(e);
-	e->rx_quick = !e->rx_split && e->rx_strip_fcs && !e->rx_vme && !e->rx_rss &&
-		      !(e->rctl & RCTL_VFE) && e->rx_bsize >= 2048;
+	/* a tagged frame never goes the quick way; one type for tags and IPv4 would hide them */
+	e->rx_quick = !e->rx_split && e->rx_strip_fcs && e->vet != 0x0800 && e->rx_bsize >= 2048;
 	e->nrar = 0;
 	for (unsigned i = 0; i < 16; i++)
 		if (ra[2 * i + 1] >> 31)

@@ -6,8 +6,9 @@
  */
 #include "e1000_internal.h"
 
-#define QUICK_MAX 1518u /* longest frame of the quick way; e->rx_quick wants buffers that hold it \
-			 */
+#define QUICK_MAX                                                                       \
+	1518u /* longest frame of the quick way; e->rx_quick wants buffers that hold it \
+	       */
 
 /* what a batch adds up before it is counted */
 struct batch {
@@ -173,7 +174,7 @@ drop:
 	return true;
 }
 
-/* ---- the quick way: one descriptor, nothing to cut, hash or wait for ------------------- */
+/* ---- the quick way: one descriptor, nothing to cut or wait for ------------------------- */
 
 static inline uint64_t load64(const uint8_t *p)
 {
@@ -281,10 +282,37 @@ static inline uint32_t quick_frame(struct e1000 *e, const uint8_t *p, uint32_t l
 	return st;
 }
 
-/* as many frames as go the quick way, up to the end of the ring or of the batch */
-static unsigned quick_run(struct e1000 *e, struct batch *b, struct e1000_rxq *rq, uint32_t pos,
-			  const struct fl_frame *f, unsigned n)
+/*
+ * Hash, queue and type of a frame that the quick way can take, as an extended write-back has them;
+ * for others it does not matter.
+ */
+static uint64_t quick_rss(const struct e1000 *e, const struct fl_frame *f)
 {
+	const uint8_t *p = f->seg[0].p;
+	uint32_t mrqc = e->r[R_MRQC / 4], hash, type;
+
+	if (f->nsegs != 1 || f->len < 60 || p[12] != 0x08 || p[13])
+		return 0;
+	type = p[23] == 6 && mrqc & 1u << 16 ? 1 : mrqc & 1u << 17 ? 2 : 0;
+	if (!type)
+		return 0;
+	hash = fl_e1000m_toeplitz(e, p + 26, type == 1 ? 12 : 8);
+	return (uint64_t)hash << 32 | fl_e1000m_rss_queue(e, hash) << 8 | type;
+}
+
+static unsigned rss_queue_of(uint64_t rss)
+{
+	return rss >> 8 & 1;
+}
+
+/*
+ * As many frames as go the quick way, up to the end of the ring or of the batch; all to queue q.
+ * rss NULL: nothing is hashed.
+ */
+static unsigned quick_run(struct e1000 *e, struct batch *b, unsigned q, uint32_t pos,
+			  const struct fl_frame *f, unsigned n, const uint64_t *rss)
+{
+	struct e1000_rxq *rq = &e->rx[q];
 	struct e1000_ring *r = &rq->r;
 	const uint32_t rxcsum = e->rxcsum;
 	const bool ext = e->rx_ext, pcsd = rxcsum & RXCSUM_PCSD;
@@ -310,7 +338,7 @@ static unsigned quick_run(struct e1000 *e, struct batch *b, struct e1000_rxq *rq
 		if (!pcsd)
 			csum = fl_e1000m_packet_sum(e, p, len);
 		if (ext) {
-			wb[i][0] = pcsd ? 0 : (uint64_t)(id | csum << 16) << 32;
+			wb[i][0] = rss ? rss[i] : pcsd ? 0 : (uint64_t)(id | csum << 16) << 32;
 			wb[i][1] = st | (uint64_t)len << 32;
 		} else {
 			wb[i][0] = iova[i];
@@ -333,43 +361,74 @@ static unsigned quick_run(struct e1000 *e, struct batch *b, struct e1000_rxq *rq
 	b->good += i;
 	b->all_bytes += bytes;
 	b->good_bytes += bytes;
-	b->got[0] += i;
-	b->small[0] |= shortest <= b->rsrpd;
+	b->got[q] += i;
+	b->small[q] |= shortest <= b->rsrpd;
+	return i;
+}
+
+/* how many of the frames went the quick way; 0 = the first cannot */
+static unsigned quick(struct e1000 *e, struct batch *b, const struct fl_frame *f, unsigned n,
+		      const uint64_t *rss)
+{
+	unsigned q = rss ? rss_queue_of(rss[0]) : 0, run;
+	struct e1000_rxq *rq = &e->rx[q];
+	uint32_t pos;
+
+	if (rss) {
+		for (run = 1; run < n && rss_queue_of(rss[run]) == q; run++)
+			;
+		n = run;
+	}
+	if (rq->nwb >= E1000_BATCH)
+		fl_e1000m_rx_flush(e, rq);
+	pos = rq->r.head + rq->nwb;
+	if (pos >= rq->r.n)
+		pos -= rq->r.n;
+	if (fl_unlikely(!rq->r.d || pos == rq->r.tail))
+		return 0;
+	return quick_run(e, b, q, pos, f, n, rss);
+}
+
+/* up to E1000_BATCH of them; how many went */
+static unsigned rx_some(struct e1000 *e, struct batch *b, const struct fl_frame *f, unsigned n)
+{
+	uint64_t rss[E1000_BATCH];
+	unsigned i = 0;
+
+	for (unsigned k = 0; e->rx_quick && e->rx_rss && k < n; k++)
+		rss[k] = quick_rss(e, &f[k]);
+	while (i < n) {
+		unsigned k = 0;
+
+		if (fl_likely(e->rx_quick && !e->fifo.used))
+			k = quick(e, b, f + i, n - i, e->rx_rss ? rss + i : NULL);
+		if (!k) {
+			if (!frame(e, b, &f[i]))
+				break;
+			k = 1;
+		}
+		i += k;
+	}
 	return i;
 }
 
 unsigned fl_e1000m_rx_frames(struct e1000 *e, const struct fl_frame *f, unsigned n)
 {
-	struct e1000_rxq *rq = &e->rx[0];
+	unsigned done = 0, most, k;
 	struct batch b;
-	unsigned i = 0;
 
 	if (!e->rx_on || !fl_model_bus_master(e->m))
 		return n;
 	begin(e, &b);
 	if (e->fifo.used)
 		drain(e, &b, E1000_BATCH);
-	while (i < n) {
-		uint32_t pos;
-
-		if (rq->nwb >= E1000_BATCH)
-			fl_e1000m_rx_flush(e, rq);
-		pos = rq->r.head + rq->nwb;
-		if (pos >= rq->r.n)
-			pos -= rq->r.n;
-		if (fl_likely(e->rx_quick && rq->r.d && !e->fifo.used && pos != rq->r.tail)) {
-			unsigned k = quick_run(e, &b, rq, pos, f + i, n - i);
-
-			i += k;
-			if (k)
-				continue;
-		}
-		if (!frame(e, &b, &f[i]))
-			break;
-		i++;
-	}
+	do {
+		most = n - done < E1000_BATCH ? n - done : E1000_BATCH;
+		k = rx_some(e, &b, f + done, most);
+		done += k;
+	} while (k == most && done < n);
 	end(e, &b);
-	return i;
+	return done;
 }
 
 unsigned fl_e1000m_receive(void *arg, const struct fl_frame *f, unsigned n)

@@ -45,7 +45,7 @@ static void classify_ip(struct e1000 *e, const uint8_t *p, uint32_t len, struct 
 	if (e->rx_rss) {
 		hash = fl_e1000m_rss(e, p, h, &type);
 		if (type)
-			i->queue = e->r[R_RETA / 4 + (hash & 127) / 4] >> (8 * (hash & 3) + 7) & 1;
+			i->queue = fl_e1000m_rss_queue(e, hash);
 	} else if (!pcsd) {
 		if (h->ip4) {
 			i->status |= RXD_IPIDV;

@@ -462,6 +462,60 @@ static void test_rss(void **state)
 	stop(&r);
 }
 
+#define MIXED 48u
+
+/* Frames of many kinds, in one piece or (cut true) in two, which never go the quick way. */
+static void receive_mixed(struct rig *r, bool cut)
+{
+	static uint8_t f[MIXED][200];
+	struct fl_frame v[MIXED];
+
+	start(r, "wire=x", RFCTL_EXTEN, 0x300 | RXCSUM_PCSD, SECRC | RCTL_VFE | RCTL_UPE, N - 1);
+	rss_key(r);
+	for (unsigned i = 0; i < 32; i++)
+		rig_wr(r, R_RETA + 4 * i, 0x80008000);
+	rig_wr(r, R_MRQC, 0x00370001);
+	rig_set(r, R_CTRL, CTRL_VME);
+	rig_wr(r, R_VFTA, 1 << 5);
+	for (unsigned i = 0; i < MIXED; i++) {
+		/* VLAN 5 is let in, 6 is not */
+		uint32_t len = ip4(f[i], i & 1 ? 6 : 17, 18 + i, i % 5 == 1 ? 5 + i % 2 : 0);
+
+		f[i][5] ^= (uint8_t)(i % 7 == 3);
+		f[i][29] ^= (uint8_t)(i * 11); /* the sums are wrong then */
+		if (i % 5 == 2)
+			put16(f[i] + 12, 0x0806);
+		v[i] = (struct fl_frame){ .seg = { { f[i], cut ? 20 : len },
+						   { f[i] + 20, len - 20 } },
+					  .nsegs = cut ? 2 : 1,
+					  .len = len };
+	}
+	assert_int_equal(fl_wire_send(r->far->w, v, MIXED, true), MIXED);
+}
+
+static void test_quick_way_tells_the_same(void **state)
+{
+	struct rig a, b;
+
+	receive_mixed(&a, false);
+	receive_mixed(&b, true);
+	for (unsigned q = 0; q < 2; q++) {
+		unsigned n = rig_rd(&a, R_RDH + 0x100 * q);
+
+		assert_in_range(n, 10, 32);
+		assert_int_equal(n, rig_rd(&b, R_RDH + 0x100 * q));
+		assert_memory_equal(rxd(&a, q, 0), rxd(&b, q, 0), 16 * n);
+		for (unsigned i = 0; i < n; i++)
+			assert_memory_equal(rig_at(&a, RX_BUF(i + 32 * q)),
+					    rig_at(&b, RX_BUF(i + 32 * q)),
+					    rxd(&a, q, i)[1] >> 32 & 0xffff);
+	}
+	for (uint32_t off = R_STATS; off < R_STATS_END; off += 4)
+		assert_int_equal(rig_rd(&a, off), rig_rd(&b, off));
+	stop(&a);
+	stop(&b);
+}
+
 /* the published IPv6 vector: 3ffe:2501:200:1fff::7 port 2794 to 3ffe:2501:200:3::1 port 1766 */
 static void test_rss_ip6(void **state)
 {
@@ -1113,6 +1167,7 @@ int main(void)
 		cmocka_unit_test(test_filters),
 		cmocka_unit_test(test_vlan_strip),
 		cmocka_unit_test(test_rss),
+		cmocka_unit_test(test_quick_way_tells_the_same),
 		cmocka_unit_test(test_rss_ip6),
 		cmocka_unit_test(test_starved),
 		cmocka_unit_test(test_low_descriptors),
