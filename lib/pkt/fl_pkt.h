@@ -136,6 +136,7 @@ FL_API FL_MUST int fl_pool_create(const struct fl_pool_opts *o, const struct fl_
 /**
  * Frees a pool. Every packet should be back: returns -EBUSY and does nothing while some are out
  * (the message says how many). Any other error is what unmapping said, and the pool is gone.
+ * A message tells of packets that were freed twice.
  */
 FL_API FL_MUST int fl_pool_destroy(struct fl_pool *pool);
 

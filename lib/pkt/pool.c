@@ -200,6 +200,7 @@ int fl_pool_create(const struct fl_pool_opts *o, const struct fl_log *log, struc
 int fl_pool_destroy(struct fl_pool *pool)
 {
 	struct fl_pool_stats st;
+	uint32_t home;
 
 	if (!pool)
 		return 0;
@@ -210,6 +211,13 @@ int fl_pool_destroy(struct fl_pool *pool)
 		       pool->name, st.in_use);
 		return -EBUSY;
 	}
+	/* nobody is at work now, so the numbers are exact */
+	home = st.cached + fl_ring_count(pool->store);
+	if (home > st.count - st.fresh)
+		fl_err(&pool->log, "pkt",
+		       "pool %s: %u packets more came back than were handed out: some packet was "
+		       "freed twice",
+		       pool->name, home - (st.count - st.fresh));
 	fl_pool_drop_caches(pool);
 	return pool_free(pool);
 }

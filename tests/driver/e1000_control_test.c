@@ -76,14 +76,20 @@ static void test_led(void **state)
 {
 	uint32_t before, on, after;
 
-	e1000_up(0, 1);
+	/* on a port that stands, and one that was started with its LED on */
 	assert_int_equal(fl_port_reg_read(pr.a, 0xe00, &before), 0);
-	assert_int_equal(fl_port_led(pr.a, true), 0);
-	assert_int_equal(fl_port_reg_read(pr.a, 0xe00, &on), 0);
+	assert_int_not_equal(before, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(fl_port_led(pr.a, false), 0);
+		assert_int_equal(fl_port_reg_read(pr.a, 0xe00, &after), 0);
+		assert_int_equal(before, after);
+		assert_int_equal(fl_port_led(pr.a, true), 0);
+		assert_int_equal(fl_port_reg_read(pr.a, 0xe00, &on), 0);
+		assert_int_equal(on & 15u, 14);
+		if (!i)
+			e1000_up(0, 1);
+	}
 	assert_int_equal(fl_port_led(pr.a, false), 0);
-	assert_int_equal(fl_port_reg_read(pr.a, 0xe00, &after), 0);
-	assert_int_equal(on & 15u, 14);
-	assert_int_equal(before, after);
 }
 
 /* ---- filters --------------------------------------------------------------------------- */

@@ -460,6 +460,33 @@ static void test_ref(void **state)
 	assert_all_home(pool);
 }
 
+static void keep_message(void *arg, enum fl_log_level level, const char *component, const char *msg)
+{
+	snprintf(arg, 256, "%s", msg);
+}
+
+/* which costs the data plane too much to look for, but does not stay hidden */
+static void test_double_free(void **state)
+{
+	char said[256] = "";
+	const struct fl_log log = { .write = keep_message, .arg = said, .level = FL_LOG_ERR };
+	struct fl_pool_opts o;
+
+	for (unsigned times = 1; times <= 2; times++) {
+		struct fl_pool *pool;
+		struct fl_pkt *p;
+
+		fl_pool_opts_init(&o);
+		o.count = 8;
+		assert_int_equal(fl_pool_create(&o, &log, &pool), 0);
+		p = fl_pkt_alloc(pool);
+		for (unsigned i = 0; i < times; i++)
+			fl_pkt_free(p);
+		assert_int_equal(fl_pool_destroy(pool), 0);
+		assert_int_equal(!strstr(said, "freed twice"), times == 1);
+	}
+}
+
 static void test_clone(void **state)
 {
 	struct fl_pool *pool = make(16, 64, 4), *other = make(16, 64, 4);
@@ -828,6 +855,7 @@ int main(void)
 		cmocka_unit_test(test_grow_and_cut),
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_ref),
+		cmocka_unit_test(test_double_free),
 		cmocka_unit_test(test_clone),
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_check),

@@ -117,6 +117,8 @@ int fl_e1000_reset(struct fl_e1000 *e)
 		return rc;
 	rc = e->v->reset(e);
 	e->clean = rc == 0;
+	if (!rc)
+		e->ledctl = fl_e1000_rd(e, E1000_LEDCTL);
 	return rc;
 }
 

@@ -59,7 +59,7 @@ struct fl_e1000 {
 	bool tx_hang_told;
 	uint64_t tx_looked_ns;
 	uint32_t rx_buf; /* bytes the chip writes into a receive buffer at most */
-	uint32_t ledctl;
+	uint32_t ledctl; /* as the NVM has it */
 	uint16_t nvm_words;
 	struct fl_e1000_stats stats;
 	struct fl_port_stats retired; /* counts of queues that are no more */

@@ -75,11 +75,16 @@ int fl_e1000_intr_start(struct fl_e1000 *e)
 	int rc;
 
 	rc = choose(e, rx_vectors);
+	if (rc && rx_vectors) {
+		e1000_err(e, "%s: rx_intr was configured, but no interrupt can be had (%d)",
+			  fl_dev_uri(e->port.dev), rc);
+		return rc;
+	}
 	if (rc) {
 		/* everything but events works without */
 		e1000_warn(e, "%s: no interrupts (%d): link changes are seen by asking only",
 			   fl_dev_uri(e->port.dev), rc);
-		return rx_vectors ? rc : 0;
+		return 0;
 	}
 	fl_e1000_wr(e, E1000_ITR, 0);
 	if (fl_dev_irq_kind(e->port.dev) == FL_IRQ_MSIX)

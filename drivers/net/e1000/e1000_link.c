@@ -245,7 +245,6 @@ int fl_e1000_link_start(struct fl_e1000 *e)
 {
 	int rc;
 
-	e->ledctl = fl_e1000_rd(e, E1000_LEDCTL);
 	rc = phy_check(e);
 	if (!rc)
 		rc = fl_e1000_fc_registers(e);
