@@ -4,7 +4,9 @@
 
 Two network namespaces joined by a veth pair; iperf3 sends MIB (default 64) of UDP from one to the
 other, tcpdump captures it; fl-testpmd replays the capture from a pcap wire on one port to a pcap
-wire on another; every frame must come out, in order, with the same bytes.
+wire on another; every frame must come out, in order, with the same bytes (padded to the 60 that
+Ethernet demands).
+A busy machine may capture less than was sent; half is enough to go on with.
 Needs root (namespaces, capture), tcpdump, iperf3: exit 77 with the reason where one is missing.
 """
 import os
@@ -18,6 +20,10 @@ import time
 
 SIDES = ('flreplay-a', 'flreplay-b')
 SKIP = 77
+# The reading wire is held back by a full receive ring, but testpmd drops what finds no room to be
+# sent: several times the receive ring always has room
+RINGS = ['--rxd=256', '--txd=1024']
+SHORTEST = 60  # Ethernet pads shorter frames
 
 
 def skip(why):
@@ -55,7 +61,7 @@ def capture(path, mib):
     server = subprocess.Popen(ns(SIDES[1], 'iperf3', '-s', '-1'), stdout=subprocess.DEVNULL)
     try:
         time.sleep(1)
-        subprocess.run(ns(SIDES[0], 'iperf3', '-c', '198.18.1.2', '-u', '-b', '2G', '-l', '1400',
+        subprocess.run(ns(SIDES[0], 'iperf3', '-c', '198.18.1.2', '-u', '-b', '1G', '-l', '1400',
                           '-n', f'{mib}M'), check=True, stdout=subprocess.DEVNULL, timeout=120)
         server.wait(20)
         time.sleep(1)
@@ -80,7 +86,7 @@ def frames(path):
 def replay(build, source, sink, want):
     cmd = [os.path.join(build, 'apps', 'fl-testpmd'),
            '-a', f'model:e1000e,wire=pcap,rx={source}', '-a', f'model:e1000e,wire=pcap,tx={sink}',
-           '--forward-mode=io', '--no-flush-rx', '--duration', '120']
+           '--forward-mode=io', '--no-flush-rx', *RINGS, '--duration', '120']
     proc = subprocess.Popen(cmd, stdin=subprocess.DEVNULL)
     last, quiet = -1, 0
     while proc.poll() is None and quiet < 15:
@@ -119,14 +125,14 @@ def main():
         for n, frame in enumerate(frames(source), 1):
             sent += len(frame)
             back = next(out, None)
-            if back != frame:
+            if back != frame.ljust(SHORTEST, b'\0'):
                 what = 'is missing' if back is None else f'differs ({len(frame)} bytes in, {len(back)} out)'
                 sys.exit(f'frame {n} {what}')
             got = n
         if next(out, None) is not None:
             sys.exit(f'more frames came out than the {got} that went in')
         print(f'{got} frames, {sent / 2**20:.1f} MiB of {mib} MiB payload wanted, the same bytes in the same order')
-        if rc or sent < mib * 2**20 * 0.9:
+        if rc or sent < mib * 2**20 * 0.5:
             sys.exit(f'fl-testpmd ended with {rc}; captured {sent} bytes')
 
 
