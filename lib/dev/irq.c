@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static unsigned irq_index(enum fl_irq_kind kind)
@@ -50,9 +51,16 @@ int fl_dev_irq_fd(const struct fl_dev *dev, unsigned vec)
 
 void fl_irq_drain(int fd)
 {
-	eventfd_t v;
+	uint64_t v;
+	struct iovec iov = { &v, sizeof(v) };
 
-	(void)eventfd_read(fd, &v); /* non-blocking: empty is fine */
+	/*
+	 * Empty is fine. The other side has the same file, may read it first, and may have made it
+	 * blocking: the file's own flag is not to be relied on (it is all there is before
+	 * Linux 5.8).
+	 */
+	if (preadv2(fd, &iov, 1, -1, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP)
+		(void)eventfd_read(fd, &v);
 }
 
 static void free_vecs(struct fl_dev *dev, struct fl_vec *vecs, unsigned n)
