@@ -36,9 +36,10 @@ bench:
 lint:
 	@config/setup.sh build test
 	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror
-	@for rule in layers spdx tokens; do tests/lint/check.py $$rule || exit 1; done
+	@for rule in layers spdx tokens links; do tests/lint/check.py $$rule || exit 1; done
 
 install: build
+	@meson configure $(BUILD) --prefix=$(abspath $(PREFIX))
 	@meson install -C $(BUILD)
 
 clean:

@@ -34,19 +34,25 @@ def testpmd(build, *args):
 def forward(build, seconds, out):
     """part 1; returns the row of the table"""
     wire = 'model:e1000e,wire=demo'
-    r = subprocess.run(testpmd(build, '-a', wire, '-a', wire, '--forward-mode=io', '--tx-first',
-                               '--duration', str(seconds), '--stats-period', '1', '--json', out),
-                       stdin=subprocess.DEVNULL)
-    if r.returncode:
-        return row('forward', False, note=f'fl-testpmd ended with {r.returncode}')
-    with open(out) as f:
-        j = json.load(f)
+    # on a terminal fl-testpmd keeps one live line by itself
+    live = [] if sys.stdout.isatty() else ['--stats-period', '1']
+    try:
+        r = subprocess.run(testpmd(build, '-a', wire, '-a', wire, '--forward-mode=io', '--tx-first',
+                                   '--duration', str(seconds), *live, '--json', out),
+                           stdin=subprocess.DEVNULL)
+        if r.returncode:
+            return row('forward', False, note=f'fl-testpmd ended with {r.returncode}')
+        with open(out) as f:
+            j = json.load(f)
+    except (OSError, ValueError) as e:
+        return row('forward', False, note=str(e))
     t, m = j['total'], j['memory']
     lost = t['rx_dropped'] + t['tx_dropped']
     ok = t['rx_packets'] > 0 and not lost and 0 <= t['tx_packets'] - t['rx_packets'] <= TX_FIRST
     return row('forward', ok, rx=t['rx_packets'], tx=t['tx_packets'], lost=lost, mpps=t['mpps'],
-               locked=m['locked_bytes'], first_ms=j['first_packet_ms'],
-               note=f"{t['tx_packets'] - t['rx_packets']} still on the wire at the stop")
+               locked=m['locked_bytes'],
+               note=f"first packet after {j['first_packet_ms'] or 0:.0f} ms; "
+                    f"{t['tx_packets'] - t['rx_packets']} on the wire at the stop")
 
 
 def row(part, ok, **more):
@@ -192,12 +198,13 @@ def human(n):
 
 def table(rows, left_out):
     print(f"\n{'part':9} {'Mpps':>6} {'packets in':>12} {'out':>12} {'lost':>5} {'locked':>8} "
-          f"{'ok':>4}  note")
+          f"{'ok':>4} note")
+    print(*('-' * n for n in (9, 6, 12, 12, 5, 8, 4)), '-' * 50)
     for r in rows:
         mpps = f"{r['mpps']:.2f}" if 'mpps' in r else '-'
         locked = human(r['locked']) if 'locked' in r else '-'
         print(f"{r['part']:9} {mpps:>6} {r.get('rx', 0):>12,} {r.get('tx', 0):>12,} "
-              f"{r.get('lost', 0):>5} {locked:>8} {'yes' if r['ok'] else 'NO':>4}  {r.get('note', '')}")
+              f"{r.get('lost', 0):>5} {locked:>8} {'yes' if r['ok'] else 'NO':>4} {r.get('note', '')}")
     if left_out:
         print(f'ping and echo left out: {left_out}')
 

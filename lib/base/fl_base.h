@@ -23,9 +23,9 @@ extern "C" {
 #endif
 
 /** Marks what the shared library exports; all else is hidden. */
-#define FL_API	  __attribute__((visibility("default")))
+#define FL_API __attribute__((visibility("default")))
 /** A result that must not be dropped. */
-#define FL_MUST	  __attribute__((warn_unused_result))
+#define FL_MUST		      __attribute__((warn_unused_result))
 #define FL_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 
 /**

@@ -127,7 +127,8 @@ struct fl_doorbell {
 	uint32_t off;
 	uint8_t bar;
 };
-FL_API void fl_doorbell_init(struct fl_doorbell *db, struct fl_dev *dev, unsigned bar, uint32_t off);
+FL_API void fl_doorbell_init(struct fl_doorbell *db, struct fl_dev *dev, unsigned bar,
+			     uint32_t off);
 
 /** Rings it: everything stored before is seen by the device first. Data plane. */
 static inline void fl_doorbell_ring(const struct fl_doorbell *db, uint32_t v)

@@ -31,7 +31,7 @@ struct fl_dma_domain;
 enum fl_residency {
 	/** mapped for every domain from the start, until unmapped */
 	FL_PINNED,
-	/** mapped when first touched or posted; fl_dma_map() answers -EOPNOTSUPP until that exists */
+	/** mapped when first touched or posted; until that exists fl_dma_map() refuses it */
 	FL_LAZY,
 };
 

@@ -17,7 +17,7 @@ struct fl_mem;
 enum fl_mem_kind {
 	/** memfd: small pages, shareable with a vfio-user peer. The default. */
 	FL_MEM_MEMFD,
-	/** private anonymous pages: cannot be shared by fd, so a vfio-user peer copies by message */
+	/** private anonymous pages: no fd to share, so a vfio-user peer copies by message */
 	FL_MEM_ANON,
 	/** hugetlbfs pages of `page_size` (2 MiB or 1 GiB), by memfd_create(MFD_HUGETLB) */
 	FL_MEM_HUGETLB,

@@ -61,7 +61,7 @@ struct fl_model_ops {
 	 * Returns how much work was done (0 = idle).
 	 */
 	unsigned (*poll)(void *state, uint64_t now_ns);
-	/** Earliest time when poll() has something to do by itself, UINT64_MAX = none; may be NULL */
+	/** When poll() next has something to do by itself, UINT64_MAX = never; may be NULL */
 	uint64_t (*next_timer)(void *state);
 	/** the client went (false) or came (true); may be NULL */
 	void (*client)(void *state, bool present);

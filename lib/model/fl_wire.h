@@ -5,9 +5,10 @@
  *   wire=NAME                    the other port with that name (two ports of one engine)
  *   wire=loop                    what is sent comes back
  *   wire=tap:IFNAME              a tap interface of the host (made if absent and allowed)
- *   wire=pcap,rx=FILE,tx=FILE    rx: file in (loop=N times, 0 = for ever; rate=PPS or rate=orig); tx: file out
- *   wire=gen                     generator (size=64 or 64-1518 or imix, flows=N, rate=PPS, count=N), swallows what
- *                                is sent
+ *   wire=pcap,rx=FILE,tx=FILE    rx: file in (loop=N times, 0 = for ever; rate=PPS or orig),
+ *                                tx: file out
+ *   wire=gen                     generator (size=64 or 64-1518 or imix, flows=N, rate=PPS,
+ *                                count=N), swallows what is sent
  *   wire=none                    no cable: link down
  *
  * A port that has said nothing by fl_wire_set_link() counts as up: its transmitter is on.
@@ -36,8 +37,8 @@ struct fl_frame {
 /** The port's side of a wire. */
 struct fl_wire_port {
 	/**
-	 * Frames arrive. Returns the prefix taken or dropped-and-counted; what is not taken (no room,
-	 * and the port would have it held back) is offered again by a later fl_wire_poll().
+	 * Frames arrive. Returns the prefix taken or dropped-and-counted; what is not taken (no
+	 * room, and the port would have it held back) is offered again by a later fl_wire_poll().
 	 */
 	unsigned (*receive)(void *arg, const struct fl_frame *f, unsigned n);
 	/** carrier came or went */
@@ -57,7 +58,8 @@ FL_API void fl_wire_close(struct fl_wire *w);
 FL_API unsigned fl_wire_send(struct fl_wire *w, const struct fl_frame *f, unsigned n, bool hold);
 /** Delivers what waits for the port (at most `budget` frames); returns how many. */
 FL_API unsigned fl_wire_poll(struct fl_wire *w, uint64_t now_ns, unsigned budget);
-FL_API uint64_t fl_wire_next(const struct fl_wire *w); /* time of next frame, UINT64_MAX = unknown */
+/** Time of the next frame, UINT64_MAX = unknown. */
+FL_API uint64_t fl_wire_next(const struct fl_wire *w);
 FL_API bool fl_wire_carrier(const struct fl_wire *w);
 /** The port has its link up or down: the far end's carrier follows. */
 FL_API void fl_wire_set_link(struct fl_wire *w, bool up);

@@ -189,5 +189,4 @@ const struct fl_log *fl_engine_log(const struct fl_engine *e);
 /** Wires of this engine, for names and for the fds that a sleep waits on. */
 struct fl_wire **fl_engine_wires(struct fl_engine *e);
 
-
 #endif

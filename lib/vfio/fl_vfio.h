@@ -23,7 +23,7 @@ enum { FL_VFIO_IRQ_INTX, FL_VFIO_IRQ_MSI, FL_VFIO_IRQ_MSIX, FL_VFIO_IRQ_ERR, FL_
 #define FL_VFIO_REGION_F_WRITE 2u
 #define FL_VFIO_REGION_F_MMAP  4u
 
-#define FL_VFIO_MAX_SPARSE 16u
+#define FL_VFIO_MAX_SPARSE     16u
 
 struct fl_vfio_sparse {
 	uint64_t offset, size;
@@ -48,7 +48,7 @@ struct fl_vfio_irq {
 };
 
 enum fl_vfio_irq_action {
-	FL_VFIO_IRQ_TRIGGER, /* fds[count]: eventfds to signal, -1 = none; count 0 = disable the index */
+	FL_VFIO_IRQ_TRIGGER, /* fds[count]: eventfds, -1 = none; count 0 = index off */
 	FL_VFIO_IRQ_MASK,
 	FL_VFIO_IRQ_UNMASK, /* fds NULL = now; fds = eventfd that unmasks when signalled */
 };
@@ -60,7 +60,8 @@ struct fl_vfio_ops {
 	const char *name;
 	int (*region_info)(struct fl_vfio_dev *d, unsigned index, struct fl_vfio_region *out);
 	/** exactly len bytes or a negative errno */
-	int (*region_read)(struct fl_vfio_dev *d, unsigned index, uint64_t off, void *buf, size_t len);
+	int (*region_read)(struct fl_vfio_dev *d, unsigned index, uint64_t off, void *buf,
+			   size_t len);
 	int (*region_write)(struct fl_vfio_dev *d, unsigned index, uint64_t off, const void *buf,
 			    size_t len);
 	int (*region_mmap)(struct fl_vfio_dev *d, unsigned index, uint64_t off, uint64_t len,

@@ -5,6 +5,7 @@
 layers            a room includes only rooms below it
 spdx              every source file names its licence
 tokens            words that do not belong where they stand, each with the reason
+links             pages, pictures and headings that the documents point to are there
 symbols LIB...    a library exports (or, static, defines as global) nothing but fl_*
 globals LIB.a     no writable global data beyond the ones we name
 """
@@ -114,6 +115,33 @@ def tokens():
     return bad
 
 
+def anchor(heading):
+    """as GitHub makes it from a heading"""
+    return re.sub(r'[^\w\- ]', '', heading.replace('`', '').lower()).strip().replace(' ', '-')
+
+
+def links():
+    bad = []
+    files = tracked()
+    for f in (f for f in files if f.endswith('.md')):
+        prose = re.sub(r'^```.*?^```', '', text(f), flags=re.M | re.S)
+        for to in re.findall(r'\]\(([^)\s]+)\)', prose):
+            if re.match(r'https?://', to):
+                continue
+            page, _, part = to.partition('#')
+            page = os.path.normpath(os.path.join(os.path.dirname(f), page)) if page else f
+            if page not in files:
+                bad.append(f'{f}: {to}: there is no such file')
+            elif part and part not in map(anchor, re.findall(r'^#+ (.*)', text(page), re.M)):
+                bad.append(f'{f}: {to}: there is no such heading')
+        # files named in code style, from the root of the tree
+        for name in re.findall(r'`((?:lib|drivers|models|apps|config|doc|tests)/[\w./-]+)`', prose):
+            if name.rstrip('/') not in files and not any(
+                    x.startswith(name.rstrip('/') + '/') for x in files) and 'NAME' not in name:
+                bad.append(f'{f}: `{name}` is not in the tree')
+    return bad
+
+
 def nm(*args):
     return subprocess.run(['nm', *args], capture_output=True, text=True, check=True).stdout
 
@@ -152,7 +180,7 @@ def read_only(lib, symbol):
     return '.data.rel.ro' in _sections[lib].get(symbol, '')
 
 
-RULES = {'layers': layers, 'spdx': spdx, 'tokens': tokens, 'symbols': symbols,
+RULES = {'layers': layers, 'spdx': spdx, 'tokens': tokens, 'links': links, 'symbols': symbols,
          'globals': writable_globals}
 
 
