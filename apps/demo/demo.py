@@ -65,14 +65,14 @@ def ip(*args):
     subprocess.run(['ip', *args], check=True, capture_output=True)
 
 
-def wait_for_interface(name, seconds):
+def wait_for_interface(name, proc, seconds):
     """by its index: /sys still shows the namespace that it was mounted in"""
     end = time.time() + seconds
     while True:
         try:
             return socket.if_nametoindex(name)
         except OSError:
-            if time.time() > end:
+            if time.time() > end or proc.poll() is not None:
                 raise RuntimeError(f'the interface {name} did not appear within {seconds} s')
         time.sleep(0.02)
 
@@ -90,7 +90,7 @@ class Port:
         self.proc = subprocess.Popen(self.cmd, stdin=subprocess.PIPE, stdout=self.log,
                                      stderr=subprocess.STDOUT)
         try:
-            wait_for_interface(self.tap, 5)
+            wait_for_interface(self.tap, self.proc, 5)
             ip('link', 'set', self.tap, 'up')
         except Exception as e:
             self.proc.terminate()
