@@ -86,8 +86,7 @@ class Port:
 
     def __enter__(self):
         self.log = tempfile.TemporaryFile('w+')
-        # its input stays open: at the end of its input fl-testpmd ends too
-        self.proc = subprocess.Popen(self.cmd, stdin=subprocess.PIPE, stdout=self.log,
+        self.proc = subprocess.Popen(self.cmd, stdin=subprocess.DEVNULL, stdout=self.log,
                                      stderr=subprocess.STDOUT)
         try:
             wait_for_interface(self.tap, self.proc, 5)
@@ -134,7 +133,7 @@ def ping(build, count):
     line = next((ln for ln in r.stdout.split('\n') if 'packet loss' in ln), r.stderr.strip())
     sent, got = (int(w.split()[0]) for w in line.split(', ')[:2]) if 'loss' in line else (count, 0)
     return row('ping', r.returncode == 0 and sent == got == count, rx=sent, tx=got,
-               lost=sent - got, note=line.split(', time')[0]), frames
+               lost=sent - got, note=next((x for x in line.split(', ') if 'loss' in x), line)), frames
 
 
 def comes_back(s, frame, seconds):
