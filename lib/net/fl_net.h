@@ -73,6 +73,7 @@ FL_API const char *fl_offload_name(unsigned bit);
 #define FL_FEAT_RESET		(1ull << 22)
 #define FL_FEAT_REMOVAL		(1ull << 23)
 #define FL_FEAT_FW_VERSION	(1ull << 24)
+#define FL_FEAT_TIMESYNC	(1ull << 25)
 FL_API const char *fl_feature_name(unsigned bit);
 
 /* RSS hash types */
@@ -347,6 +348,29 @@ FL_API int fl_port_regs(struct fl_port *p, struct fl_reg *out, unsigned max);
 FL_API FL_MUST int fl_port_reg_read(struct fl_port *p, uint32_t off, uint32_t *v);
 FL_API FL_MUST int fl_port_reg_write(struct fl_port *p, uint32_t off, uint32_t v);
 FL_API FL_MUST int fl_port_fw_version(struct fl_port *p, char *buf, size_t len);
+
+/* ---- IEEE 1588 ------------------------------------------------------------------------- */
+
+/**
+ * Time stamps of PTP version 2 event messages, over Ethernet or UDP. Turning it on starts the
+ * port's clock at 0; a stop and start or a reset keeps clock and stamping (across them the clock
+ * goes by the host's). Received: the device keeps one stamp, and takes the next only when that
+ * one has been read; its packet carries FL_RX_TIMESTAMP. Sent: likewise, of packets that carry
+ * FL_TX_TIMESTAMP, which is ignored while this is off.
+ * PTP's multicast addresses pass the receive filters only when they are asked for.
+ */
+FL_API FL_MUST int fl_port_timesync(struct fl_port *p, bool on);
+/*
+ * The calls below need a started port with the above on, else -EINVAL. All times are nanoseconds
+ * of the port's clock.
+ */
+/** Takes the stamp of a packet received or sent; -EAGAIN while there is none. */
+FL_API FL_MUST int fl_port_timesync_rx(struct fl_port *p, uint64_t *ns);
+FL_API FL_MUST int fl_port_timesync_tx(struct fl_port *p, uint64_t *ns);
+FL_API FL_MUST int fl_port_time(struct fl_port *p, uint64_t *ns);
+FL_API FL_MUST int fl_port_time_set(struct fl_port *p, uint64_t ns);
+/** Moves the clock by delta_ns, back where that is negative. */
+FL_API FL_MUST int fl_port_time_adjust(struct fl_port *p, int64_t delta_ns);
 
 #ifdef __cplusplus
 }

@@ -76,6 +76,12 @@ struct fl_net_ops {
 	int (*rxq_intr_enable)(struct fl_rxq *q);
 	int (*rxq_intr_disable)(struct fl_rxq *q);
 
+	int (*timesync_apply)(struct fl_port *p); /* timesync; the device's clock may start anew */
+	/** ns of the device's own clock: now, and when a packet passed (-EAGAIN: none did) */
+	int (*timesync_clock)(struct fl_port *p, uint64_t *ns);
+	int (*timesync_rx)(struct fl_port *p, uint64_t *ns);
+	int (*timesync_tx)(struct fl_port *p, uint64_t *ns);
+
 	int (*led)(struct fl_port *p, bool on);
 	int (*eeprom)(struct fl_port *p, void *buf, size_t len);
 	int (*regs)(struct fl_port *p, struct fl_reg *out, unsigned max);
@@ -104,9 +110,11 @@ struct fl_port {
 	uint32_t vfta[128]; /* bit (vid & 31) of word vid >> 5 */
 	uint16_t reta[FL_RSS_RETA_MAX];
 	struct fl_flow_ctrl fc;
-	bool promisc, allmulti;
+	bool promisc, allmulti, timesync;
 	bool link_wanted; /* false after fl_port_link_set(down) */
 	bool resume;	  /* a reset that failed half-way has to start the port again */
+	/* the port's clock less the device's; the port's and the host's when last compared */
+	uint64_t clock_off, clock_mark, host_mark;
 
 	void (*event)(struct fl_port *p, enum fl_port_event ev, void *arg);
 	void *event_arg;

@@ -440,11 +440,15 @@ int fl_port_start(struct fl_port *p)
 	}
 	p->started = true;
 	p->resume = false;
+	if (fl_net_clock_restore(p))
+		fl_warn(p->log, "net", "%s: its clock cannot be read: the device has gone",
+			fl_net_uri(p));
 	return 0;
 }
 
 static void stop(struct fl_port *p)
 {
+	fl_net_clock_save(p);
 	set_bursts_none(p);
 	p->ops.stop(p);
 	p->started = false;

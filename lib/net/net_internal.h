@@ -18,6 +18,10 @@ const char *fl_net_first_offload(uint64_t bits);
 /** What control calls that a user repeats end with: tells of a device that hangs. */
 void fl_net_watch(struct fl_port *p);
 
+/** Remembers the port's clock before the device stops; carries it on once it runs again. */
+void fl_net_clock_save(struct fl_port *p);
+int fl_net_clock_restore(struct fl_port *p);
+
 static inline const char *fl_net_uri(const struct fl_port *p)
 {
 	return fl_dev_uri(p->dev);

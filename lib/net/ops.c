@@ -123,6 +123,11 @@ static int none_rxq(struct fl_rxq *q)
 	return -EOPNOTSUPP;
 }
 
+static int none_time(struct fl_port *p, uint64_t *ns)
+{
+	return -EOPNOTSUPP;
+}
+
 static int none_eeprom(struct fl_port *p, void *buf, size_t len)
 {
 	return -EOPNOTSUPP;
@@ -185,6 +190,10 @@ static const struct fl_net_ops none = {
 	.rxq_intr_fd = none_rxq,
 	.rxq_intr_enable = none_rxq,
 	.rxq_intr_disable = none_rxq,
+	.timesync_apply = none_port,
+	.timesync_clock = none_time,
+	.timesync_rx = none_time,
+	.timesync_tx = none_time,
 	.led = none_bool,
 	.eeprom = none_eeprom,
 	.regs = none_regs,

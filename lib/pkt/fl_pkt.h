@@ -32,6 +32,7 @@ struct fl_pkt;
 #define FL_RX_L4_CSUM_GOOD  (1u << 4)
 #define FL_RX_L4_CSUM_BAD   (1u << 5)
 #define FL_RX_IP_ID	    (1u << 6) /* hash holds the IPv4 id (15:0) and the raw checksum (31:16) */
+#define FL_RX_TIMESTAMP	    (1u << 7) /* fl_port_timesync_rx() has this packet's stamp */
 
 #define FL_TX_VLAN	    (1u << 16) /* insert vlan_tci */
 #define FL_TX_IP_CSUM	    (1u << 17) /* IPv4 header checksum; l2_len, l3_len set */
@@ -40,6 +41,7 @@ struct fl_pkt;
 #define FL_TX_TSO	    (1u << 20) /* tso_mss, l4_len set; implies TCP checksum */
 #define FL_TX_IPV4	    (1u << 21)
 #define FL_TX_IPV6	    (1u << 22)
+#define FL_TX_TIMESTAMP	    (1u << 23) /* for fl_port_timesync_tx(); not with FL_TX_TSO */
 
 /* fl_pkt.ptype: what the device (or fl_pkt_parse()) found */
 #define FL_PTYPE_ETHER	 0x0001u

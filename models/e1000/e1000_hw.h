@@ -98,7 +98,13 @@ enum e1000_off {
 	R_TIMADJL = 0xb60c,
 	R_TIMADJH = 0xb610,
 	R_TSYNCTXCTL = 0xb614,
+	R_TXSTMPL = 0xb618,
+	R_TXSTMPH = 0xb61c,
 	R_TSYNCRXCTL = 0xb620,
+	R_RXSTMPL = 0xb624,
+	R_RXSTMPH = 0xb628,
+	R_RXSATRL = 0xb62c,
+	R_RXSATRH = 0xb630,
 	R_RXCFGL = 0xb634,
 	R_RXUDP = 0xb638,
 	R_END = 0xc000,
@@ -197,6 +203,7 @@ enum e1000_off {
 #define RXD_TCPCS	(1u << 5)
 #define RXD_IPCS	(1u << 6)
 #define RXD_PIF		(1u << 7)
+#define RXD_TST		(1u << 8)
 #define RXD_IPIDV	(1u << 9)
 #define RXD_ACK		(1u << 15)
 #define RXD_PTYPE_SHIFT 16
@@ -206,6 +213,9 @@ enum e1000_off {
 #define RXD_RXE		(1u << 31)
 
 /* transmit descriptors: dword 2, then dword 3 */
+#define TSYNC_VALID   (1u << 0)
+#define TSYNC_ENABLED (1u << 4)
+
 #define TXD_EOP	      (1u << 24)
 #define TXD_IFCS      (1u << 25)
 #define TXD_IC	      (1u << 26) /* legacy */
@@ -218,6 +228,7 @@ enum e1000_off {
 #define TXD_TUCMD_TCP (1u << 24)
 #define TXD_TUCMD_IP4 (1u << 25)
 #define TXD_DD	      (1u << 0)
+#define TXD_TS	      (1u << 4)
 #define TXD_IXSM      (1u << 8)
 #define TXD_TXSM      (1u << 9)
 

@@ -101,7 +101,7 @@ struct e1000 {
 	uint32_t *sh; /* pages 0x2000 and 0x3000, perhaps mapped by the client */
 	uint64_t now;
 	/* receive, as the registers stand */
-	bool rx_on, rx_ext, rx_split, rx_strip_fcs, rx_rss, rx_vme, rx_quick;
+	bool rx_stamp, rx_on, rx_ext, rx_split, rx_strip_fcs, rx_rss, rx_vme, rx_quick;
 	uint32_t rx_bsize, rx_maxlen, rctl, rxcsum, rfctl;
 	uint32_t ps_size[4];
 	uint16_t vet;
@@ -123,6 +123,8 @@ struct e1000 {
 	uint16_t nvm[E1000_NVM_WORDS];
 	uint64_t an_ns;
 	uint64_t tim_latch;
+	uint64_t tim_base, tim_start; /* the clock was tim_base when fl_now_ns() was tim_start */
+	uint32_t tim_inc;
 	uint32_t ioaddr;
 	uint32_t rss_tab[80][16]; /* Toeplitz: contribution of each nibble of the input */
 	uint32_t *own_sh;	  /* where those pages are when nobody may map them */
@@ -367,6 +369,17 @@ unsigned fl_e1000m_receive(void *arg, const struct fl_frame *f, unsigned n);
 /** Same, for frames of our own that loop back. */
 unsigned fl_e1000m_rx_frames(struct e1000 *e, const struct fl_frame *f, unsigned n);
 unsigned fl_e1000m_fifo_drain(struct e1000 *e, unsigned budget);
+
+/* tsync.c */
+uint64_t fl_e1000m_clock(struct e1000 *e);
+void fl_e1000m_clock_set(struct e1000 *e, uint64_t v);
+void fl_e1000m_clock_rate(struct e1000 *e, uint32_t timinca);
+/** Is this received frame one to stamp, and is there room for its stamp? */
+bool fl_e1000m_stamp_wants(struct e1000 *e, const uint8_t *p, uint32_t len,
+			   const struct e1000_headers *h);
+void fl_e1000m_stamp_rx(struct e1000 *e, const uint8_t *p, uint32_t len,
+			const struct e1000_headers *h);
+void fl_e1000m_stamp_tx(struct e1000 *e);
 
 /* fifo.c */
 int fl_e1000m_fifo_alloc(struct e1000 *e);

@@ -65,6 +65,7 @@ void fl_e1000m_update(struct e1000 *e)
 	e->rfctl = e->r[R_RFCTL / 4];
 	e->vet = (uint16_t)e->r[R_VET / 4];
 	e->rx_on = e->rctl & RCTL_EN;
+	e->rx_stamp = e->r[R_TSYNCRXCTL / 4] & TSYNC_ENABLED;
 	e->rx_ext = e->rfctl & RFCTL_EXTEN;
 	e->rx_split = e->rx_ext && e->rctl & RCTL_DTYP_PS;
 	e->rx_strip_fcs = e->rctl & RCTL_SECRC;
@@ -76,7 +77,8 @@ void fl_e1000m_update(struct e1000 *e)
 	e->tx_on = e->r[R_TCTL / 4] & TCTL_EN;
 	update_sizes(e);
 	/* a tagged frame never goes the quick way; one type for tags and IPv4 would hide them */
-	e->rx_quick = !e->rx_split && e->rx_strip_fcs && e->vet != 0x0800 && e->rx_bsize >= 2048;
+	e->rx_quick = !e->rx_stamp && !e->rx_split && e->rx_strip_fcs && e->vet != 0x0800 &&
+		      e->rx_bsize >= 2048;
 	e->nrar = 0;
 	for (unsigned i = 0; i < 16; i++)
 		if (ra[2 * i + 1] >> 31)
@@ -110,6 +112,8 @@ void fl_e1000m_reset(struct e1000 *e, bool soft)
 	e->tx_held = false;
 	memset(e->stat, 0, sizeof(e->stat));
 	fl_e1000m_regs_reset(e, soft);
+	fl_e1000m_clock_rate(e, 0);
+	fl_e1000m_clock_set(e, 0);
 	memcpy(ra, e->nvm, 6);
 	ra[1] = (ra[1] & 0xffff) | 1u << 31;
 	e->fifo.cap = (e->r[R_PBA / 4] & 0xffff) * 1024;

@@ -191,17 +191,31 @@ static void wr_rssrk(struct e1000 *e, uint32_t off, uint32_t v)
 /* reading the low half latches the counter */
 static uint32_t rd_systiml(struct e1000 *e, uint32_t off)
 {
-	uint32_t inca = e->r[R_TIMINCA / 4], period = inca >> 24;
-	uint64_t adj = (uint64_t)e->r[R_TIMADJH / 4] << 32 | e->r[R_TIMADJL / 4];
-	unsigned __int128 t = (unsigned __int128)fl_now_ns() * (inca & 0xffffff);
-
-	e->tim_latch = adj + (uint64_t)(t / (period ? period * 16 : 16));
+	e->tim_latch = fl_e1000m_clock(e);
 	return (uint32_t)e->tim_latch;
 }
 
 static uint32_t rd_systimh(struct e1000 *e, uint32_t off)
 {
 	return e->tim_latch >> 32;
+}
+
+/* writing the high half takes over both */
+static void wr_systimh(struct e1000 *e, uint32_t off, uint32_t v)
+{
+	fl_e1000m_clock_set(e, (uint64_t)v << 32 | e->r[R_SYSTIML / 4]);
+}
+
+static void wr_timinca(struct e1000 *e, uint32_t off, uint32_t v)
+{
+	fl_e1000m_clock_rate(e, e->r[R_TIMINCA / 4]);
+}
+
+/* reading a stamp's upper half makes room for the next */
+static uint32_t rd_stamp(struct e1000 *e, uint32_t off)
+{
+	e->r[(off == R_RXSTMPH ? R_TSYNCRXCTL : R_TSYNCTXCTL) / 4] &= ~TSYNC_VALID;
+	return e->r[off / 4];
 }
 
 /* Sorted by offset. Registers not here read 0 and drop what is written. */
@@ -314,13 +328,18 @@ static const struct reg table[] = {
 	{ R_RETA, 32, 0, ALL },
 	{ R_RSSRK, 10, 0, ALL, NULL, wr_rssrk },
 	{ R_FCRTV, 1, 0, 0xffff },
-	{ R_SYSTIML, 1, 0, 0, rd_systiml },
-	{ R_SYSTIMH, 1, 0, 0, rd_systimh },
-	{ R_TIMINCA, 1, 0, ALL },
+	{ R_SYSTIML, 1, 0, ALL, rd_systiml },
+	{ R_SYSTIMH, 1, 0, 0, rd_systimh, wr_systimh },
+	{ R_TIMINCA, 1, 0, ALL, NULL, wr_timinca },
 	{ R_TIMADJL, 1, 0, ALL },
 	{ R_TIMADJH, 1, 0, ALL },
 	{ R_TSYNCTXCTL, 1, 0, 0x10 },
-	{ R_TSYNCRXCTL, 1, 0, 0x1e },
+	{ R_TXSTMPL, 1, 0, 0 },
+	{ R_TXSTMPH, 1, 0, 0, rd_stamp },
+	{ R_TSYNCRXCTL, 1, 0, 0x1e, NULL, wr_update },
+	{ R_RXSTMPL, 1, 0, 0 },
+	{ R_RXSTMPH, 1, 0, 0, rd_stamp },
+	{ R_RXSATRL, 2, 0, 0 },
 	{ R_RXCFGL, 1, 0x88f7, ALL },
 	{ R_RXUDP, 1, 0x319, ALL },
 };

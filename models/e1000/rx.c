@@ -66,13 +66,18 @@ static bool deliver(struct e1000 *e, struct batch *b, const uint8_t *p, uint32_t
 {
 	struct e1000_rxinfo i;
 	struct e1000_rxq *rq;
+	bool stamp;
 
 	fl_e1000m_classify(e, p, len, inexact, &i);
+	stamp = e->rx_stamp && fl_e1000m_stamp_wants(e, p, len, &i.h);
+	i.status |= stamp ? RXD_TST : 0;
 	rq = &e->rx[i.queue];
 	if (rq->nwb >= E1000_BATCH)
 		fl_e1000m_rx_flush(e, rq);
 	if (!fl_e1000m_place(e, p, len, &i))
 		return false;
+	if (stamp)
+		fl_e1000m_stamp_rx(e, p, len, &i.h);
 	b->got[i.queue]++;
 	b->ack[i.queue] |= i.ack;
 	b->small[i.queue] |= len <= b->rsrpd;

@@ -36,7 +36,7 @@ static inline uint32_t quick_len(uint64_t q1)
 	if (dw2 & TXD_DEXT) {
 		if ((dw2 & (0xf00000u | TXD_EOP | TXD_IFCS | TXD_TSE | TXD_VLE)) !=
 			    (0x100000u | TXD_EOP | TXD_IFCS) ||
-		    q1 >> 32 & (TXD_IXSM | TXD_TXSM))
+		    q1 >> 32 & (TXD_TS | TXD_IXSM | TXD_TXSM))
 			return 0;
 		len = dw2 & 0xfffff;
 	} else {
@@ -185,7 +185,8 @@ static bool step(struct e1000 *e, struct e1000_txq *t, struct done *d)
 			t->bad = false;
 			t->len = 0;
 			t->tse = dext && dw2 & TXD_TSE;
-			t->popts = dext ? (uint32_t)(q[1] >> 32) & (TXD_IXSM | TXD_TXSM) : 0;
+			t->popts =
+				dext ? (uint32_t)(q[1] >> 32) & (TXD_TS | TXD_IXSM | TXD_TXSM) : 0;
 		}
 		append(e, t, q[0], dw2 & (dext ? 0xfffff : 0xffff));
 		if (dw2 & TXD_EOP) {

@@ -217,6 +217,8 @@ unsigned fl_e1000m_tx_pending(struct e1000 *e, struct e1000_txq *t)
 	if (!fl_e1000m_tx_send(e, &f, 1))
 		return 0;
 	fl_e1000m_stat_tx(e, f.seg[0].p, f.len);
+	if (t->popts & TXD_TS)
+		fl_e1000m_stamp_tx(e);
 	t->pending = false;
 	return 1;
 }

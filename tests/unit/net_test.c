@@ -21,6 +21,7 @@ struct toy {
 	struct fl_port port;
 	int fail; /* what the next operation answers */
 	unsigned starts, stops, resets, applies, queues;
+	uint64_t clock;
 };
 
 static struct fake_nic nic;
@@ -67,7 +68,7 @@ static void t_info(const struct fl_port *p, struct fl_port_info *out)
 		.rss_key_size = 40,
 		.rss_types = FL_RSS_IPV4,
 		.offloads = OFFLOADS,
-		.features = FL_FEAT_RSS | FL_FEAT_FLOW_CTRL,
+		.features = FL_FEAT_RSS | FL_FEAT_FLOW_CTRL | FL_FEAT_TIMESYNC,
 	};
 }
 
@@ -153,6 +154,12 @@ static int t_rxq_info(struct fl_rxq *q, struct fl_rxq_info *out)
 	return 0;
 }
 
+static int t_clock(struct fl_port *p, uint64_t *ns)
+{
+	*ns = toy(p)->clock;
+	return answer(p);
+}
+
 static const struct fl_net_ops toy_ops = {
 	.info = t_info,
 	.rxq_setup = t_rxq_setup,
@@ -169,6 +176,10 @@ static const struct fl_net_ops toy_ops = {
 	.vlan_apply = t_vlan,
 	.rss_apply = t_apply,
 	.fc_apply = t_apply,
+	.timesync_apply = t_apply,
+	.timesync_clock = t_clock,
+	.timesync_rx = t_clock,
+	.timesync_tx = t_clock,
 	.rxq_info = t_rxq_info,
 };
 
@@ -261,7 +272,7 @@ static void test_names(void **state)
 	assert_null(fl_offload_name(64));
 	for (n = 0; fl_feature_name(n); n++)
 		assert_true(strlen(fl_feature_name(n)) > 2);
-	assert_int_equal(1ull << (n - 1), FL_FEAT_FW_VERSION);
+	assert_int_equal(1ull << (n - 1), FL_FEAT_TIMESYNC);
 	assert_string_equal(fl_feature_name(13), "flow_ctrl");
 }
 
@@ -284,6 +295,8 @@ static void test_complete_table(void **state)
 	assert_int_equal(fl_port_xstats(port, NULL, 0), -EOPNOTSUPP);
 	assert_int_equal(fl_port_flow_ctrl_get(port, &fc), -EOPNOTSUPP);
 	assert_int_equal(fl_port_led(port, true), -EOPNOTSUPP);
+	assert_int_equal(fl_port_timesync(port, true), -EOPNOTSUPP);
+	assert_int_equal(fl_port_time_adjust(port, 1), -EOPNOTSUPP);
 	assert_int_equal(fl_port_eeprom(port, NULL, 0), -EOPNOTSUPP);
 	assert_int_equal(fl_port_regs(port, NULL, 0), -EOPNOTSUPP);
 	assert_int_equal(fl_port_reg_read(port, 0, &v), -EOPNOTSUPP);
@@ -614,6 +627,59 @@ static void test_prepare_refuses(void **state)
 	fl_pkt_free(p);
 }
 
+static void assert_time(uint64_t from, uint64_t span)
+{
+	uint64_t ns;
+
+	assert_int_equal(fl_port_time(port, &ns), 0);
+	assert_in_range(ns - from, 0, span);
+}
+
+static void test_timesync(void **state)
+{
+	const uint64_t second = 1000000000;
+	struct toy *t = toy(port);
+	uint64_t ns;
+
+	running(0);
+	/* off, then failing, it answers nothing */
+	assert_int_equal(fl_port_time(port, &ns), -EINVAL);
+	says("clock", "fl_port_timesync");
+	t->fail = -EIO;
+	assert_int_equal(fl_port_timesync(port, true), -EIO);
+	assert_int_equal(fl_port_timesync_rx(port, &ns), -EINVAL);
+	/* from 0 on, whatever the device's clock says */
+	t->clock = 77 * second;
+	assert_int_equal(fl_port_timesync(port, true), 0);
+	assert_int_equal(t->applies, 2);
+	assert_int_equal(fl_port_timesync(port, true), 0);
+	assert_int_equal(t->applies, 2);
+	assert_time(0, second);
+	assert_int_equal(fl_port_time_set(port, 1000 * second), 0);
+	assert_time(1000 * second, 0);
+	t->clock += 5;
+	assert_time(1000 * second + 5, 0);
+	assert_int_equal(fl_port_time_adjust(port, -1005), 0);
+	assert_time(1000 * second - 1000, 0);
+	/* stamps are on the same clock */
+	t->clock += 3;
+	assert_int_equal(fl_port_timesync_rx(port, &ns), 0);
+	assert_int_equal(ns, 1000 * second - 997);
+	assert_int_equal(fl_port_timesync_tx(port, &ns), 0);
+	assert_int_equal(ns, 1000 * second - 997);
+	t->fail = -EAGAIN;
+	assert_int_equal(fl_port_timesync_tx(port, &ns), -EAGAIN);
+	/* a device that starts anew does not set it back */
+	t->clock += second;
+	assert_int_equal(fl_port_stop(port), 0);
+	assert_int_equal(fl_port_time(port, &ns), -EINVAL);
+	t->clock = 0;
+	assert_int_equal(fl_port_start(port), 0);
+	assert_time(1001 * second - 997, 10 * second);
+	assert_int_equal(fl_port_timesync(port, false), 0);
+	assert_int_equal(fl_port_time(port, &ns), -EINVAL);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -628,6 +694,7 @@ int main(void)
 		T(test_queues),
 		T(test_life),
 		T(test_undo),
+		T(test_timesync),
 		T(test_removal),
 		T(test_prepare_seeds),
 		T(test_prepare_refuses),

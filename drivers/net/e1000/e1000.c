@@ -69,6 +69,11 @@ static int start(struct fl_port *p)
 	if (rc)
 		goto err;
 	fl_e1000_filters_start(e);
+	/* a reset has turned it off */
+	if (p->timesync)
+		rc = fl_e1000_timesync_apply(p);
+	if (rc)
+		goto err;
 	fl_e1000_rx_start(e);
 	fl_e1000_tx_start(e);
 	fl_e1000_stats_clear_hw(e);
@@ -151,6 +156,10 @@ static const struct fl_net_ops ops = {
 	.rxq_intr_fd = fl_e1000_rxq_intr_fd,
 	.rxq_intr_enable = fl_e1000_rxq_intr_enable,
 	.rxq_intr_disable = fl_e1000_rxq_intr_disable,
+	.timesync_apply = fl_e1000_timesync_apply,
+	.timesync_clock = fl_e1000_timesync_clock,
+	.timesync_rx = fl_e1000_timesync_rx,
+	.timesync_tx = fl_e1000_timesync_tx,
 	.led = fl_e1000_led,
 	.eeprom = fl_e1000_eeprom,
 	.regs = fl_e1000_regs,

@@ -227,6 +227,12 @@ int fl_e1000_txq_desc_status(struct fl_txq *q, uint16_t off);
 int fl_e1000_txq_desc_read(struct fl_txq *q, uint16_t pos, uint64_t out[2]);
 int fl_e1000_txq_info(struct fl_txq *q, struct fl_txq_info *out);
 
+/* e1000_timesync.c */
+int fl_e1000_timesync_apply(struct fl_port *p);
+int fl_e1000_timesync_clock(struct fl_port *p, uint64_t *ns);
+int fl_e1000_timesync_rx(struct fl_port *p, uint64_t *ns);
+int fl_e1000_timesync_tx(struct fl_port *p, uint64_t *ns);
+
 /* e1000_stats.c */
 void fl_e1000_stats_harvest(struct fl_e1000 *e);
 void fl_e1000_stats_clear_hw(struct fl_e1000 *e);

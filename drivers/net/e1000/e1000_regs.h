@@ -226,6 +226,25 @@
 #define E1000_IAC      0x04100u
 #define E1000_ICRXOC   0x04124u
 
+/* ---- time stamping --------------------------------------------------------------------- */
+#define E1000_SYSTIML	      0x0b600u
+#define E1000_SYSTIMH	      0x0b604u
+#define E1000_TIMINCA	      0x0b608u
+#define E1000_TSYNCTXCTL      0x0b614u
+#define E1000_TXSTMPL	      0x0b618u
+#define E1000_TXSTMPH	      0x0b61cu
+#define E1000_TSYNCRXCTL      0x0b620u
+#define E1000_RXSTMPL	      0x0b624u
+#define E1000_RXSTMPH	      0x0b628u
+#define E1000_RXCFGL	      0x0b634u
+#define E1000_RXUDP	      0x0b638u
+
+#define TIMINCA_PERIOD_SHIFT  24 /* in ticks; below it, what is added each time */
+#define TSYNC_VALID	      (1u << 0)
+#define TSYNC_ENABLED	      (1u << 4)
+#define TSYNCRX_TYPE	      (7u << 1)
+#define TSYNCRX_TYPE_EVENT_V2 (5u << 1)
+
 /* ---- PHY registers (IEEE 802.3 clause 22), through MDIC -------------------------------- */
 #define PHY_BMCR	0u
 #define PHY_BMSR	1u
@@ -264,6 +283,7 @@ struct fl_e1000_desc {
 #define RXD_UDPCS     (1u << 4)
 #define RXD_TCPCS     (1u << 5)
 #define RXD_IPCS      (1u << 6)
+#define RXD_TST	      (1u << 8) /* its time stamp was taken */
 #define RXD_PTYPE(st) (((st) >> 16) & 15u)
 #define RXD_TCPE      (1u << 29)
 #define RXD_IPE	      (1u << 30)
@@ -280,6 +300,7 @@ struct fl_e1000_desc {
 #define TXD_DEXT       (1ull << 29)
 #define TXD_VLE	       (1ull << 30)
 #define TXD_DD	       (1ull << 32)
+#define TXD_TS	       (1ull << 36) /* take a time stamp */
 #define TXD_POPTS_IXSM (1ull << 40)
 #define TXD_POPTS_TXSM (1ull << 41)
 #define TXD_VLAN_SHIFT 48

@@ -177,6 +177,8 @@ static E1000_APART struct fl_pkt *rx_one_slow(struct fl_e1000_rxq *q, struct fl_
 		p->flags ^= FL_RX_IP_CSUM_GOOD | FL_RX_IP_CSUM_BAD;
 	if (st & RXD_TCPE && p->flags & FL_RX_L4_CSUM_GOOD)
 		p->flags ^= FL_RX_L4_CSUM_GOOD | FL_RX_L4_CSUM_BAD;
+	if (st & RXD_TST)
+		p->flags |= FL_RX_TIMESTAMP;
 	p->data_len = (uint16_t)len;
 	p->pkt_len = q->chain_len;
 	p->nb_segs = (uint8_t)q->chain_segs;
@@ -429,7 +431,7 @@ void fl_e1000_rx_start(struct fl_e1000 *e)
 	for (unsigned i = 0; i < e->port.conf.nb_rxq; i++) {
 		struct fl_e1000_rxq *q = (struct fl_e1000_rxq *)e->port.rxq[i];
 
-		q->slow_mask = RXD_ERR_ANY | RXD_DD | RXD_EOP |
+		q->slow_mask = RXD_ERR_ANY | RXD_DD | RXD_EOP | RXD_TST |
 			       (uint64_t)(~(e->rx_buf - 1) & 0xffffu) << RXD_LEN_SHIFT;
 		q->buf_len = e->rx_buf;
 		q->scatter = e->port.conf.offloads & FL_OFF_RX_SCATTER;

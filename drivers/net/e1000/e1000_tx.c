@@ -212,6 +212,8 @@ static uint64_t data_command(const struct fl_pkt *p)
 		cmd |= TXD_POPTS_IXSM;
 	if (p->flags & FL_TX_TSO)
 		cmd |= TXD_TSE;
+	if (p->flags & FL_TX_TIMESTAMP)
+		cmd |= TXD_TS;
 	return cmd;
 }
 
