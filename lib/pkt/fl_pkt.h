@@ -31,7 +31,6 @@ struct fl_pkt;
 #define FL_RX_IP_CSUM_BAD   (1u << 3) /* neither: not known */
 #define FL_RX_L4_CSUM_GOOD  (1u << 4)
 #define FL_RX_L4_CSUM_BAD   (1u << 5)
-#define FL_RX_IP_ID	    (1u << 6) /* hash holds the IPv4 id (15:0) and the raw checksum (31:16) */
 #define FL_RX_TIMESTAMP	    (1u << 7) /* fl_port_timesync_rx() has this packet's stamp */
 
 #define FL_TX_VLAN	    (1u << 16) /* insert vlan_tci */
@@ -77,7 +76,7 @@ struct fl_pkt {
 	uint16_t ptype;
 	uint16_t tso_mss;
 
-	uint32_t hash;	   /* RSS hash, or see FL_RX_IP_ID */
+	uint32_t hash;	   /* RSS hash, with FL_RX_RSS_HASH */
 	uint16_t vlan_tci; /* PCP, DEI, VID */
 	uint16_t port;	   /* number of the port it came from */
 
