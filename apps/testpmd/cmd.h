@@ -89,6 +89,7 @@ TP_CMD(port_detach);
 TP_CMD(config_all);
 TP_CMD(config_max_len);
 TP_CMD(config_mtu);
+TP_CMD(config_speed);
 TP_CMD(config_offload);
 TP_CMD(config_rss);
 TP_CMD(rss_key);

@@ -127,6 +127,23 @@ TP_CMD(config_mtu)
 	return tp_each(tp, &a[0], "mtu", mtu_one, a);
 }
 
+static int speed_one(struct tp *tp, unsigned id, const struct tp_arg *a)
+{
+	static const uint32_t speed[] = { FL_SPEED_10, FL_SPEED_100, FL_SPEED_1000, 0 };
+	static const uint32_t duplex[] = { FL_SPEED_HALF, FL_SPEED_FULL, 0 };
+	uint32_t v = speed[a[1].num] | (a[2].num ? FL_SPEED_FIXED : 0) | duplex[a[3].num];
+	int ret = fl_port_speed_set(tp->ports[id].port, v);
+
+	if (!ret)
+		tp->ports[id].speeds = v;
+	return ret;
+}
+
+TP_CMD(config_speed)
+{
+	return tp_each(tp, &a[0], "speed", speed_one, a);
+}
+
 TP_CMD(config_max_len)
 {
 	struct tp_arg mtu[2] = { { .ports = UINT64_MAX }, { .num = a[0].num - 18 } };

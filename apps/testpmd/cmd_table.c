@@ -57,6 +57,8 @@ const struct tp_cmd tp_cmds[] = {
 	  tp_cmd_config_max_len, CMD_STOPPED },
 	{ "port config mtu <ports> <n:68-65535>", "longest payload of a frame", tp_cmd_config_mtu,
 	  CMD_PAUSE },
+	{ "port config <ports> speed 10|100|1000|auto duplex|fixed half|full|auto",
+	  "speeds to offer, or (fixed) to take without autonegotiation", tp_cmd_config_speed },
 	{ "port config <ports> rx_offload|tx_offload <name> on|off", "one offload of a port",
 	  tp_cmd_config_offload, CMD_STOPPED },
 	{ "port config all rss all|ip|tcp|udp|none", "what receive-side scaling hashes",

@@ -236,6 +236,7 @@ static int port_configure(struct tp *tp, unsigned id)
 		.mtu = p->mtu,
 		.offloads = wanted_offloads(tp, p),
 		.rx_intr = tp->conf.rx_intr,
+		.speeds = p->speeds,
 	};
 	int ret;
 

@@ -65,6 +65,7 @@ struct tp_port {
 	bool tx_vlan_on;
 	uint16_t tx_vlan;
 	bool rss_set;
+	uint32_t speeds; /* FL_SPEED_*, 0 = all */
 	struct fl_rss_conf rss;
 	struct fl_mac mcast[TP_MAX_MCAST];
 	unsigned nmcast;

@@ -85,6 +85,65 @@ int fl_port_link_set(struct fl_port *p, bool up)
 	return rc;
 }
 
+int fl_net_check_speeds(const struct fl_port *p, const struct fl_port_info *info, uint32_t speeds)
+{
+	uint32_t known = FL_SPEED_HALF | FL_SPEED_FULL | FL_SPEED_FIXED;
+	uint32_t want = speeds & (FL_SPEED_10 | FL_SPEED_100 | FL_SPEED_1000);
+
+	if (!speeds)
+		return 0;
+	if (!(info->features & FL_FEAT_LINK_SPEED)) {
+		fl_err(p->log, "net", "%s: %s has no choice of speeds: leave speeds 0",
+		       fl_net_uri(p), info->chip);
+		return -EOPNOTSUPP;
+	}
+	if (speeds & ~(known | info->speeds)) {
+		fl_err(p->log, "net", "%s: speeds 0x%x; %s knows 0x%x", fl_net_uri(p), speeds,
+		       info->chip, known | info->speeds);
+		return -EINVAL;
+	}
+	if (speeds & FL_SPEED_FIXED && want != FL_SPEED_10 && want != FL_SPEED_100) {
+		fl_err(p->log, "net",
+		       "%s: speeds 0x%x: without autonegotiation it is either 10 or 100 Mbit/s; "
+		       "leave FL_SPEED_FIXED out",
+		       fl_net_uri(p), speeds);
+		return -EINVAL;
+	}
+	if (speeds & FL_SPEED_FIXED && speeds & FL_SPEED_HALF && speeds & FL_SPEED_FULL) {
+		fl_err(p->log, "net",
+		       "%s: speeds 0x%x: without autonegotiation it is half or full duplex",
+		       fl_net_uri(p), speeds);
+		return -EINVAL;
+	}
+	if (want == FL_SPEED_1000 && speeds & FL_SPEED_HALF && !(speeds & FL_SPEED_FULL)) {
+		fl_err(p->log, "net", "%s: 1000 Mbit/s has no half duplex: take full duplex",
+		       fl_net_uri(p));
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int fl_port_speed_set(struct fl_port *p, uint32_t speeds)
+{
+	uint32_t old = p->conf.speeds;
+	struct fl_port_info info;
+	int rc;
+
+	if (!p->configured) {
+		fl_err(p->log, "net", "%s: speeds: configure the port first", fl_net_uri(p));
+		return -EINVAL;
+	}
+	fl_port_info(p, &info);
+	rc = fl_net_check_speeds(p, &info, speeds);
+	if (rc)
+		return rc;
+	p->conf.speeds = speeds;
+	rc = p->started ? p->ops.link_set(p, p->link_wanted) : 0;
+	if (rc)
+		p->conf.speeds = old;
+	return rc;
+}
+
 /* ---- receive filters ------------------------------------------------------------------ */
 
 static int apply_bool(struct fl_port *p, bool *field, bool on)

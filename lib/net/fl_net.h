@@ -74,6 +74,7 @@ FL_API const char *fl_offload_name(unsigned bit);
 #define FL_FEAT_REMOVAL		(1ull << 23)
 #define FL_FEAT_FW_VERSION	(1ull << 24)
 #define FL_FEAT_TIMESYNC	(1ull << 25)
+#define FL_FEAT_LINK_SPEED	(1ull << 26)
 FL_API const char *fl_feature_name(unsigned bit);
 
 /* RSS hash types */
@@ -102,12 +103,16 @@ struct fl_port_info {
 	uint16_t reta_size, rss_key_size;
 	uint32_t rss_types;
 	uint64_t offloads, features;
-	uint32_t speeds; /* FL_SPEED_* */
+	uint32_t speeds; /* FL_SPEED_10, _100, _1000 */
 };
 
 #define FL_SPEED_10   (1u << 0)
 #define FL_SPEED_100  (1u << 1)
 #define FL_SPEED_1000 (1u << 2)
+/* How a port is to use them. No duplex bit = both; 1000 Mbit/s is full duplex only. */
+#define FL_SPEED_HALF  (1u << 3)
+#define FL_SPEED_FULL  (1u << 4)
+#define FL_SPEED_FIXED (1u << 5) /* no autonegotiation: one of 10, 100; full duplex unless HALF */
 
 struct fl_link {
 	uint32_t speed; /* Mbit/s, 0 = down */
@@ -134,7 +139,8 @@ struct fl_port_conf {
 	uint16_t mtu; /* 0 = 1500 */
 	uint64_t offloads;
 	struct fl_rss_conf rss;
-	bool rx_intr; /* make queue interrupts possible */
+	bool rx_intr;	 /* make queue interrupts possible */
+	uint32_t speeds; /* FL_SPEED_* to offer the partner; no speed bit = all */
 };
 
 struct fl_rxq_conf {
@@ -302,6 +308,9 @@ FL_API FL_MUST int fl_port_link(struct fl_port *p, struct fl_link *out);
 /** Waits up to timeout_ms for the link to come up; 0 or -ETIMEDOUT. */
 FL_API FL_MUST int fl_port_link_wait(struct fl_port *p, int timeout_ms);
 FL_API FL_MUST int fl_port_link_set(struct fl_port *p, bool up);
+/** fl_port_conf.speeds of a configured port, started or not; the link of a running one goes down
+ *  and comes back where that changes anything. -EINVAL, -EOPNOTSUPP as fl_port_configure(). */
+FL_API FL_MUST int fl_port_speed_set(struct fl_port *p, uint32_t speeds);
 FL_API FL_MUST int fl_port_promisc(struct fl_port *p, bool on);
 FL_API FL_MUST int fl_port_allmulti(struct fl_port *p, bool on);
 FL_API bool fl_port_is_promisc(const struct fl_port *p);

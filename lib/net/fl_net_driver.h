@@ -45,6 +45,7 @@ struct fl_net_ops {
 	void (*close)(struct fl_port *p);
 
 	int (*link_get)(struct fl_port *p, struct fl_link *out);
+	/** also programs conf.speeds */
 	int (*link_set)(struct fl_port *p, bool up);
 	int (*rx_mode_apply)(struct fl_port *p); /* promisc, allmulti, mtu, vlan strip/filter */
 	int (*mac_apply)(struct fl_port *p);	 /* macs[0..nmacs) */

@@ -14,7 +14,7 @@ static const char *const feature_names[] = {
 	"allmulti",    "mac_filter",  "mcast_filter",	 "vlan_filter",	 "rss",	   "rss_key",
 	"rss_reta",    "flow_ctrl",   "desc_status",	 "stats",	 "xstats", "queue_stats",
 	"regs_dump",   "eeprom_dump", "tx_done_cleanup", "led",		 "reset",  "removal",
-	"fw_version",  "timesync",
+	"fw_version",  "timesync",    "link_speed",
 };
 
 const char *fl_offload_name(unsigned bit)

@@ -209,7 +209,7 @@ static int check_conf(const struct fl_port *p, const struct fl_port_info *info,
 		       fl_net_uri(p), info->chip);
 		return -EOPNOTSUPP;
 	}
-	return 0;
+	return fl_net_check_speeds(p, info, c->speeds);
 }
 
 int fl_port_configure(struct fl_port *p, const struct fl_port_conf *conf)

@@ -22,6 +22,9 @@ void fl_net_watch(struct fl_port *p);
 void fl_net_clock_save(struct fl_port *p);
 int fl_net_clock_restore(struct fl_port *p);
 
+/** Whether a port can be told these FL_SPEED_*; -errno after a message. */
+int fl_net_check_speeds(const struct fl_port *p, const struct fl_port_info *info, uint32_t speeds);
+
 static inline const char *fl_net_uri(const struct fl_port *p)
 {
 	return fl_dev_uri(p->dev);

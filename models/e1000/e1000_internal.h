@@ -70,7 +70,8 @@ struct e1000_rxq {
 
 struct e1000_phy {
 	uint16_t bmcr, anar, annp, ctrl1000, page;
-	uint16_t p0[32]; /* page 0, registers above 15 */
+	uint16_t neg, neg_1000; /* anar and ctrl1000 as last negotiated with */
+	uint16_t p0[32];	/* page 0, registers above 15 */
 	uint16_t p2_16, p2_18, p2_21, p3[4];
 	bool an_done, link, link_latch;
 };
@@ -229,6 +230,8 @@ void fl_e1000m_eewr(struct e1000 *e, uint32_t v);
 /* phy.c */
 void fl_e1000m_mdic(struct e1000 *e, uint32_t v);
 void fl_e1000m_phy_reset(struct e1000 *e, bool power_on);
+/* whether there is a speed that both ends can */
+bool fl_e1000m_phy_common(const struct e1000 *e);
 uint16_t fl_e1000m_phy_speed(const struct e1000 *e, bool *full); /* 0, 1, 2 = 10, 100, 1000 */
 void fl_e1000m_an_start(struct e1000 *e);
 

@@ -29,7 +29,7 @@ static void run_timers(struct e1000 *e)
 			continue;
 		e->due[t] = UINT64_MAX;
 		if (t == T_AN) {
-			e->phy.an_done = e->phy.bmcr & 0x1000;
+			e->phy.an_done = e->phy.bmcr & 0x1000 && fl_e1000m_phy_common(e);
 			fl_e1000m_link_update(e);
 		} else if (t != T_PAUSE) {
 			fl_e1000m_irq_timer(e, t);

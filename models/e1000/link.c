@@ -9,7 +9,7 @@ void fl_e1000m_link_update(struct e1000 *e)
 {
 	struct e1000_phy *p = &e->phy;
 	bool up = e->carrier && !(p->bmcr & BMCR_DOWN) && e->due[T_AN] == UINT64_MAX &&
-		  e->r[R_CTRL / 4] & CTRL_SLU;
+		  fl_e1000m_phy_common(e) && e->r[R_CTRL / 4] & CTRL_SLU;
 
 	if (e->wire)
 		fl_wire_set_link(e->wire, !(p->bmcr & BMCR_DOWN));

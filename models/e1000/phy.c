@@ -12,10 +12,12 @@
 
 #define BMCR_RESET   0x8000
 #define BMCR_LOOP    0x4000
+#define BMCR_100     0x2000
 #define BMCR_AN	     0x1000
 #define BMCR_DOWN    0x0800
 #define BMCR_RESTART 0x0200
 #define BMCR_FD	     0x0100
+#define BMCR_1000    0x0040
 #define BMSR_LINK    0x0004
 #define BMSR_AN_DONE 0x0020
 #define OEM_RESTART  0x0400
@@ -33,6 +35,8 @@ void fl_e1000m_phy_reset(struct e1000 *e, bool power_on)
 				 .anar = 0x0de1,
 				 .annp = 0x2001,
 				 .ctrl1000 = 0x0f00,
+				 .neg = 0x0de1,
+				 .neg_1000 = 0x0f00,
 				 .p2_16 = 0x0088,
 				 .p2_21 = 0x1046,
 				 .p3 = { 0, 0, 0x4005, 0 },
@@ -40,30 +44,39 @@ void fl_e1000m_phy_reset(struct e1000 *e, bool power_on)
 	p->p0[16] = 0x3360;
 }
 
-/* 0, 1, 2 = 10, 100, 1000 Mbit/s; the partner offers them all */
+bool fl_e1000m_phy_common(const struct e1000 *e)
+{
+	const struct e1000_phy *p = &e->phy;
+
+	return !(p->bmcr & BMCR_AN) || p->neg_1000 & 0x0300 || p->neg & 0x01e0;
+}
+
+/* the partner offers all speeds */
 uint16_t fl_e1000m_phy_speed(const struct e1000 *e, bool *full)
 {
 	const struct e1000_phy *p = &e->phy;
 
 	if (!(p->bmcr & BMCR_AN)) {
 		*full = p->bmcr & BMCR_FD;
-		return (p->bmcr & 0x40 ? 2 : 0) | (p->bmcr & 0x2000 ? 1 : 0);
+		return (p->bmcr & BMCR_1000 ? 2 : 0) | (p->bmcr & BMCR_100 ? 1 : 0);
 	}
-	if (p->ctrl1000 & 0x0300) {
-		*full = p->ctrl1000 & 0x0200;
+	if (p->neg_1000 & 0x0300) {
+		*full = p->neg_1000 & 0x0200;
 		return 2;
 	}
-	if (p->anar & 0x0180) {
-		*full = p->anar & 0x0100;
+	if (p->neg & 0x0180) {
+		*full = p->neg & 0x0100;
 		return 1;
 	}
-	*full = p->anar & 0x0040;
+	*full = p->neg & 0x0040;
 	return 0;
 }
 
 void fl_e1000m_an_start(struct e1000 *e)
 {
 	e->phy.an_done = false;
+	e->phy.neg = e->phy.anar;
+	e->phy.neg_1000 = e->phy.ctrl1000;
 	e->due[T_AN] = UINT64_MAX;
 	if (e->carrier && !(e->phy.bmcr & BMCR_DOWN))
 		fl_e1000m_arm(e, T_AN, e->an_ns);
@@ -75,12 +88,13 @@ static void bmcr_write(struct e1000 *e, uint16_t v)
 	struct e1000_phy *p = &e->phy;
 	uint16_t was = p->bmcr;
 
-	if (v & BMCR_RESET) {
-		fl_e1000m_phy_reset(e, false);
-		return;
-	}
-	p->bmcr = v & ~(BMCR_RESTART | 0x3f);
-	if ((v & BMCR_AN && v & BMCR_RESTART) || (was ^ v) & (BMCR_DOWN | BMCR_AN))
+	uint16_t relink = BMCR_DOWN | BMCR_AN;
+
+	/* a Marvell PHY keeps speed, duplex and autonegotiation through a reset by this bit */
+	p->bmcr = v & ~(BMCR_RESET | BMCR_RESTART | 0x3f);
+	if (!(v & BMCR_AN))
+		relink |= BMCR_100 | BMCR_1000 | BMCR_FD;
+	if (v & BMCR_RESET || (v & BMCR_AN && v & BMCR_RESTART) || (was ^ v) & relink)
 		fl_e1000m_an_start(e);
 	fl_e1000m_update(e);
 	fl_e1000m_link_update(e);
@@ -162,7 +176,7 @@ static bool phy_read(struct e1000 *e, unsigned reg, uint16_t *v)
 		*v = p->anar;
 		return true;
 	case 5:
-		*v = 0x07e0 | (p->an_done ? 0x4000 : 0);
+		*v = p->bmcr & BMCR_AN ? 0x07e0 | (p->an_done ? 0x4000 : 0) : 0;
 		return true;
 	case 6:
 		*v = 0x0005;
@@ -177,7 +191,7 @@ static bool phy_read(struct e1000 *e, unsigned reg, uint16_t *v)
 		*v = p->ctrl1000;
 		return true;
 	case 10:
-		*v = 0x3c00;
+		*v = p->bmcr & BMCR_AN ? 0x3c00 : 0;
 		return true;
 	case 15:
 		*v = 0x3000;

@@ -249,6 +249,92 @@ static void test_link(void **state)
 	fl_pkt_free(got);
 }
 
+/* waits for a link of port a at this speed; autoneg as asked */
+static void expect_link(uint32_t mbps, bool full, bool autoneg)
+{
+	struct fl_link l;
+	uint32_t st;
+
+	assert_int_equal(fl_port_link_wait(pr.a, 3000), 0);
+	assert_int_equal(fl_port_link_wait(pr.b, 3000), 0);
+	assert_int_equal(fl_port_link(pr.a, &l), 0);
+	assert_int_equal(l.speed, mbps);
+	assert_int_equal(l.full_duplex, full);
+	assert_int_equal(l.autoneg, autoneg);
+	/* PHY 17, through MDIC: what the PHY itself has resolved */
+	assert_int_equal(fl_port_reg_write(pr.a, 0x20, 1u << 27 | 17u << 16 | 1u << 21), 0);
+	assert_int_equal(fl_port_reg_read(pr.a, 0x20, &st), 0);
+	assert_int_equal((st >> 14) & 3, mbps == 1000 ? 2 : mbps == 100);
+	assert_int_equal((st >> 13) & 1, full);
+}
+
+static void test_speeds(void **state)
+{
+	static const struct {
+		uint32_t speeds, mbps;
+		bool full;
+	} t[] = {
+		{ FL_SPEED_10, 10, true },
+		{ FL_SPEED_100, 100, true },
+		{ FL_SPEED_1000, 1000, true },
+		{ FL_SPEED_10 | FL_SPEED_100, 100, true },
+		{ FL_SPEED_10 | FL_SPEED_1000, 1000, true },
+		{ FL_SPEED_10 | FL_SPEED_HALF, 10, false },
+		{ FL_SPEED_100 | FL_SPEED_HALF, 100, false },
+		{ FL_SPEED_HALF, 100, false },
+		{ FL_SPEED_FULL, 1000, true },
+		{ FL_SPEED_FIXED | FL_SPEED_10, 10, true },
+		{ FL_SPEED_FIXED | FL_SPEED_10 | FL_SPEED_HALF, 10, false },
+		{ FL_SPEED_FIXED | FL_SPEED_100, 100, true },
+		{ FL_SPEED_FIXED | FL_SPEED_100 | FL_SPEED_HALF, 100, false },
+		{ 0, 1000, true },
+	};
+	struct fl_flow_ctrl fc;
+
+	e1000_up(0, 1);
+	expect_link(1000, true, true);
+	for (unsigned i = 0; i < FL_ARRAY_SIZE(t); i++) {
+		bool autoneg = !(t[i].speeds & FL_SPEED_FIXED);
+
+		assert_int_equal(fl_port_speed_set(pr.a, t[i].speeds), 0);
+		expect_link(t[i].mbps, t[i].full, autoneg);
+		/* pause frames are agreed on by autonegotiation */
+		while (fl_ctx_dispatch(pr.ctx, 0) > 0)
+			;
+		assert_int_equal(fl_port_flow_ctrl_get(pr.a, &fc), 0);
+		assert_int_equal(fc.mode, autoneg ? FL_FC_FULL : FL_FC_NONE);
+		fl_pkt_free(e1000_send_one(pair_frame(&pr, i, 60)));
+		assert_int_equal(fl_port_reset(pr.a), 0);
+		expect_link(t[i].mbps, t[i].full, autoneg);
+	}
+	/* changed while the link is unwanted, it holds once it is wanted */
+	assert_int_equal(fl_port_link_set(pr.a, false), 0);
+	assert_int_equal(fl_port_speed_set(pr.a, FL_SPEED_10), 0);
+	assert_int_equal(fl_port_link_wait(pr.a, 200), -ETIMEDOUT);
+	assert_int_equal(fl_port_link_set(pr.a, true), 0);
+	expect_link(10, true, true);
+	/* other pause modes are no reason to negotiate a forced link */
+	assert_int_equal(fl_port_speed_set(pr.a, FL_SPEED_FIXED | FL_SPEED_100), 0);
+	fc = (struct fl_flow_ctrl){ .mode = FL_FC_RX, .autoneg = true };
+	assert_int_equal(fl_port_flow_ctrl_set(pr.a, &fc), 0);
+	expect_link(100, true, false);
+	fc.mode = FL_FC_FULL;
+	assert_int_equal(fl_port_flow_ctrl_set(pr.a, &fc), 0);
+}
+
+/* a PHY that was made to offer nothing finds no partner, until the driver programs it */
+static void test_no_common_speed(void **state)
+{
+	static const uint32_t phy[] = { 4u << 16 | 0x0c01, 9u << 16 | 0x0c00, 0u << 16 | 0x1200 };
+
+	e1000_up(0, 1);
+	for (unsigned i = 0; i < FL_ARRAY_SIZE(phy); i++)
+		assert_int_equal(fl_port_reg_write(pr.a, 0x20, 1u << 26 | 1u << 21 | phy[i]), 0);
+	assert_int_equal(fl_port_link_wait(pr.a, 300), -ETIMEDOUT);
+	assert_int_equal(fl_port_speed_set(pr.a, 0), 0);
+	expect_link(1000, true, true);
+}
+
 static void test_flow_ctrl(void **state)
 {
 	struct fl_flow_ctrl fc = { .mode = FL_FC_NONE, .autoneg = false }, got;
@@ -731,6 +817,8 @@ int main(void)
 		T(test_filters),
 		T(test_filters_survive_reset),
 		T(test_link),
+		T(test_speeds),
+		T(test_no_common_speed),
 		T(test_flow_ctrl),
 		T(test_rx_interrupt),
 		T(test_burst_wait),

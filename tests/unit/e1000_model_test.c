@@ -310,6 +310,27 @@ static void test_autonegotiation(void **state)
 	rig_run(&r, 501 * RIG_MS);
 	assert_int_equal(rig_rd(&r, R_STATUS) & 0xc3, 0x43);
 	assert_int_equal(phy_ok(&r, 17) >> 14, 1);
+	/* what is advertised counts from the next negotiation on; nothing in common is no link */
+	phy_wr(&r, 4, 0x0001);
+	assert_int_equal(rig_rd(&r, R_STATUS) & 0xc3, 0x43);
+	phy_wr(&r, 0, 0x1200);
+	rig_run(&r, 1001 * RIG_MS);
+	assert_false(rig_rd(&r, R_STATUS) & STATUS_LU);
+	assert_false(phy_ok(&r, 1) & 0x24);
+	phy_wr(&r, 4, 0x0de1);
+	phy_wr(&r, 0, 0x1200);
+	rig_run(&r, 501 * RIG_MS);
+	/* forced to 10 half, kept through a reset by BMCR: no autonegotiation, no partner's word */
+	phy_wr(&r, 0, 0x0000);
+	assert_false(rig_rd(&r, R_STATUS) & STATUS_LU);
+	phy_wr(&r, 0, 0x8000);
+	rig_run(&r, 501 * RIG_MS);
+	assert_int_equal(phy_ok(&r, 0), 0);
+	assert_int_equal(rig_rd(&r, R_STATUS) & 0xc3, 0x02);
+	assert_int_equal(phy_ok(&r, 1) & 0x20, 0);
+	assert_int_equal(phy_ok(&r, 5), 0);
+	phy_wr(&r, 0, 0x1200);
+	rig_run(&r, 501 * RIG_MS);
 	/* power-down takes the far end's carrier */
 	phy_wr(&r, 0, 0x1940);
 	assert_false(r.far->carrier);

@@ -68,7 +68,8 @@ static void t_info(const struct fl_port *p, struct fl_port_info *out)
 		.rss_key_size = 40,
 		.rss_types = FL_RSS_IPV4,
 		.offloads = OFFLOADS,
-		.features = FL_FEAT_RSS | FL_FEAT_FLOW_CTRL | FL_FEAT_TIMESYNC,
+		.features = FL_FEAT_RSS | FL_FEAT_FLOW_CTRL | FL_FEAT_TIMESYNC | FL_FEAT_LINK_SPEED,
+		.speeds = FL_SPEED_10 | FL_SPEED_100 | FL_SPEED_1000,
 	};
 }
 
@@ -148,6 +149,11 @@ static int t_vlan(struct fl_port *p, uint16_t vid)
 	return t_apply(p);
 }
 
+static int t_link_set(struct fl_port *p, bool up)
+{
+	return t_apply(p);
+}
+
 static int t_rxq_info(struct fl_rxq *q, struct fl_rxq_info *out)
 {
 	out->buf_size = 2048;
@@ -170,6 +176,7 @@ static const struct fl_net_ops toy_ops = {
 	.stop = t_stop,
 	.hw_reset = t_reset,
 	.close = t_close,
+	.link_set = t_link_set,
 	.rx_mode_apply = t_apply,
 	.mac_apply = t_apply,
 	.mcast_apply = t_apply,
@@ -272,7 +279,7 @@ static void test_names(void **state)
 	assert_null(fl_offload_name(64));
 	for (n = 0; fl_feature_name(n); n++)
 		assert_true(strlen(fl_feature_name(n)) > 2);
-	assert_int_equal(1ull << (n - 1), FL_FEAT_TIMESYNC);
+	assert_int_equal(1ull << (n - 1), FL_FEAT_LINK_SPEED);
 	assert_string_equal(fl_feature_name(13), "flow_ctrl");
 }
 
@@ -553,6 +560,45 @@ static struct fl_pkt *l4(bool v6, bool udp, uint32_t flags)
 	return p;
 }
 
+static void test_speeds(void **state)
+{
+	static const struct {
+		uint32_t speeds;
+		const char *value, *says;
+	} bad[] = {
+		{ 1u << 6, "0x40", "0x3f" },
+		{ FL_SPEED_FIXED, "0x20", "either 10 or 100" },
+		{ FL_SPEED_FIXED | FL_SPEED_1000, "0x24", "either 10 or 100" },
+		{ FL_SPEED_FIXED | FL_SPEED_10 | FL_SPEED_100, "0x23", "either 10 or 100" },
+		{ FL_SPEED_FIXED | FL_SPEED_10 | FL_SPEED_HALF | FL_SPEED_FULL, "0x39",
+		  "half or full" },
+		{ FL_SPEED_1000 | FL_SPEED_HALF, "1000", "no half duplex" },
+	};
+	struct fl_port_conf c = { .nb_rxq = 1, .nb_txq = 1, .speeds = FL_SPEED_FIXED };
+
+	assert_int_equal(fl_port_speed_set(port, 0), -EINVAL);
+	says("speeds", "configure");
+	assert_int_equal(fl_port_configure(port, &c), -EINVAL);
+	says("0x20", "either");
+	c.speeds = FL_SPEED_FIXED | FL_SPEED_100;
+	assert_int_equal(fl_port_configure(port, &c), 0);
+	assert_int_equal(fl_port_conf(port)->speeds, c.speeds);
+	running(0);
+	assert_int_equal(fl_port_conf(port)->speeds, 0);
+	unsigned before = toy(port)->applies;
+	for (unsigned i = 0; i < FL_ARRAY_SIZE(bad); i++) {
+		assert_int_equal(fl_port_speed_set(port, bad[i].speeds), -EINVAL);
+		says(bad[i].value, bad[i].says);
+	}
+	assert_int_equal(toy(port)->applies, before);
+	assert_int_equal(fl_port_speed_set(port, FL_SPEED_1000), 0);
+	assert_int_equal(toy(port)->applies, before + 1);
+	/* what a driver refuses is taken back */
+	toy(port)->fail = -EIO;
+	assert_int_equal(fl_port_speed_set(port, FL_SPEED_10 | FL_SPEED_HALF), -EIO);
+	assert_int_equal(fl_port_conf(port)->speeds, FL_SPEED_1000);
+}
+
 static void test_prepare_seeds(void **state)
 {
 	running(OFFLOADS);
@@ -695,6 +741,7 @@ int main(void)
 		T(test_life),
 		T(test_undo),
 		T(test_timesync),
+		T(test_speeds),
 		T(test_removal),
 		T(test_prepare_seeds),
 		T(test_prepare_refuses),

@@ -89,7 +89,9 @@ static int fc_program(struct fl_e1000 *e)
 	enum fl_fc_mode mode = e->port.fc.mode;
 	uint32_t ctrl = fl_e1000_rd(e, E1000_CTRL) & ~(CTRL_RFCE | CTRL_TFCE);
 
-	if (e->port.fc.autoneg && mode != FL_FC_NONE) {
+	if (e->port.fc.autoneg && e->port.conf.speeds & FL_SPEED_FIXED) {
+		mode = FL_FC_NONE; /* nothing is agreed with the partner */
+	} else if (e->port.fc.autoneg && mode != FL_FC_NONE) {
 		uint16_t ours, theirs;
 		int rc = phy_read(e, PHY_ANAR, &ours);
 
@@ -149,39 +151,135 @@ int fl_e1000_fc_registers(struct fl_e1000 *e)
 	return 0;
 }
 
+/* ---- speeds --------------------------------------------------------------------------- */
+
+static uint16_t speed_advert(uint32_t speeds)
+{
+	bool half = speeds & FL_SPEED_HALF || !(speeds & FL_SPEED_FULL);
+	bool full = speeds & FL_SPEED_FULL || !(speeds & FL_SPEED_HALF);
+	bool all = !(speeds & (FL_SPEED_10 | FL_SPEED_100 | FL_SPEED_1000));
+	uint16_t v = 0;
+
+	if (all || speeds & FL_SPEED_10)
+		v |= (half ? ANAR_10_HALF : 0) | (full ? ANAR_10_FULL : 0);
+	if (all || speeds & FL_SPEED_100)
+		v |= (half ? ANAR_100_HALF : 0) | (full ? ANAR_100_FULL : 0);
+	return v;
+}
+
+/* 1000 Mbit/s in half duplex, which no partner has, stays as the chip came up with it */
+static uint16_t gigabit_advert(uint32_t speeds, uint16_t have)
+{
+	bool all = !(speeds & (FL_SPEED_10 | FL_SPEED_100 | FL_SPEED_1000));
+
+	if ((!all && !(speeds & FL_SPEED_1000)) ||
+	    (speeds & FL_SPEED_HALF && !(speeds & FL_SPEED_FULL)))
+		return have & (uint16_t) ~(CTRL1000_HALF | CTRL1000_FULL);
+	if (speeds)
+		have &= (uint16_t)~CTRL1000_HALF;
+	return have | CTRL1000_FULL;
+}
+
+/* writes a PHY register where it changes, and says so */
+static int phy_change(struct fl_e1000 *e, uint16_t reg, uint16_t have, uint16_t want, bool *changed)
+{
+	if (want == have)
+		return 0;
+	*changed = true;
+	return phy_write(e, reg, want);
+}
+
 /*
- * Advertises the wanted pause modes; a link that is up is only taken down for that (negotiation
- * lasts seconds) where the advertisement changes.
+ * Advertises the wanted speeds and pause modes; a link that is up is only taken down for that
+ * (negotiation lasts seconds) where the advertisement changes.
  */
 static int advertise(struct fl_e1000 *e, bool *restart)
 {
+	uint32_t speeds = e->port.conf.speeds;
 	uint16_t have, want;
-	int rc = phy_read(e, PHY_ANAR, &have);
+	int rc;
 
-	if (rc || !e->port.fc.autoneg)
-		return rc;
-	want = (uint16_t)((have & ~(ANAR_PAUSE | ANAR_ASM_DIR)) | fc_advert(e->port.fc.mode));
-	if (want == have)
+	if (speeds & FL_SPEED_FIXED)
 		return 0;
-	*restart = true;
-	return phy_write(e, PHY_ANAR, want);
+	rc = phy_read(e, PHY_ANAR, &have);
+	if (rc)
+		return rc;
+	want = (uint16_t)((have & ~ANAR_SPEEDS) | speed_advert(speeds));
+	if (e->port.fc.autoneg)
+		want = (uint16_t)((want & ~(ANAR_PAUSE | ANAR_ASM_DIR)) |
+				  fc_advert(e->port.fc.mode));
+	rc = phy_change(e, PHY_ANAR, have, want, restart);
+	if (!rc)
+		rc = phy_read(e, PHY_CTRL1000, &have);
+	return rc ? rc : phy_change(e, PHY_CTRL1000, have, gigabit_advert(speeds, have), restart);
+}
+
+/* what BMCR has to be for a link that is wanted */
+static uint16_t bmcr_wanted(uint32_t speeds, uint16_t have, bool restart)
+{
+	uint16_t want = have & (uint16_t)~BMCR_POWER_DOWN;
+
+	if (speeds & FL_SPEED_FIXED) {
+		want &= (uint16_t) ~(BMCR_AN_ENABLE | BMCR_SPEEDS | BMCR_FD);
+		want |= (speeds & FL_SPEED_100 ? BMCR_100 : 0) |
+			(speeds & FL_SPEED_HALF ? 0 : BMCR_FD);
+	} else if (restart || want != have || !(have & BMCR_AN_ENABLE)) {
+		want |= BMCR_AN_ENABLE | BMCR_AN_RESTART;
+	}
+	/* leaving or changing a forced speed takes effect with a reset, which keeps what is set */
+	if ((want ^ have) &
+	    (BMCR_AN_ENABLE | (speeds & FL_SPEED_FIXED ? BMCR_SPEEDS | BMCR_FD : 0)))
+		want |= BMCR_RESET;
+	return want;
+}
+
+/* a forced speed is forced on MAC and PHY alike */
+static uint32_t ctrl_wanted(const struct fl_port *p, uint32_t ctrl)
+{
+	uint32_t speeds = p->conf.speeds;
+
+	ctrl &= ~(CTRL_FRCSPD | CTRL_FRCDPX | CTRL_BIT29 | CTRL_SLU);
+	if (p->link_wanted)
+		ctrl |= CTRL_SLU;
+	if (!(speeds & FL_SPEED_FIXED))
+		return ctrl;
+	ctrl &= ~(CTRL_SPEED_MASK | CTRL_FD);
+	return ctrl | CTRL_FRCSPD | CTRL_FRCDPX | (speeds & FL_SPEED_100 ? CTRL_SPEED_100 : 0) |
+	       (speeds & FL_SPEED_HALF ? 0 : CTRL_FD);
+}
+
+/* link on or off and at the speeds that the user wants; what fits already is left alone */
+static int link_program(struct fl_e1000 *e)
+{
+	bool restart = false;
+	uint16_t have, want;
+	int rc;
+
+	if (e->port.conf.speeds && fl_e1000_rd(e, E1000_MANC) & MANC_BLK_PHY_RST) {
+		e1000_err(e,
+			  "%s: management firmware uses the link and chooses its speed: leave "
+			  "speeds 0",
+			  fl_dev_uri(e->port.dev));
+		return -EBUSY;
+	}
+	fl_e1000_wr(e, E1000_CTRL, ctrl_wanted(&e->port, fl_e1000_rd(e, E1000_CTRL)));
+	rc = phy_read(e, PHY_BMCR, &have);
+	if (!rc)
+		rc = advertise(e, &restart);
+	if (rc)
+		return rc;
+	want = e->port.link_wanted ? bmcr_wanted(e->port.conf.speeds, have, restart)
+				   : have | BMCR_POWER_DOWN;
+	return want == have ? 0 : phy_write(e, PHY_BMCR, want);
 }
 
 int fl_e1000_fc_apply(struct fl_port *p)
 {
 	struct fl_e1000 *e = fl_e1000_of(p);
-	bool restart = false;
-	uint16_t bmcr;
-	int rc;
+	int rc = fl_e1000_fc_registers(e);
 
-	rc = fl_e1000_fc_registers(e);
 	if (!rc)
-		rc = advertise(e, &restart);
-	if (!rc && restart) {
-		rc = phy_read(e, PHY_BMCR, &bmcr);
-		if (!rc)
-			rc = phy_write(e, PHY_BMCR, bmcr | BMCR_AN_ENABLE | BMCR_AN_RESTART);
-	}
+		rc = link_program(e);
 	return rc ? rc : fc_program(e);
 }
 
@@ -219,28 +317,6 @@ static int phy_check(struct fl_e1000 *e)
 	return -EIO;
 }
 
-/* link on or off as the user wants it; the chip's own settings are left where they fit */
-static int link_program(struct fl_e1000 *e)
-{
-	uint32_t ctrl = fl_e1000_rd(e, E1000_CTRL) & ~(CTRL_FRCSPD | CTRL_FRCDPX | CTRL_BIT29);
-	bool restart = false;
-	uint16_t have, want;
-	int rc;
-
-	fl_e1000_wr(e, E1000_CTRL, e->port.link_wanted ? ctrl | CTRL_SLU : ctrl & ~CTRL_SLU);
-	rc = phy_read(e, PHY_BMCR, &have);
-	if (!rc)
-		rc = advertise(e, &restart);
-	if (rc)
-		return rc;
-	want = have;
-	if (!e->port.link_wanted)
-		want |= BMCR_POWER_DOWN;
-	else if (restart || have & BMCR_POWER_DOWN || !(have & BMCR_AN_ENABLE))
-		want = (uint16_t)((have & ~BMCR_POWER_DOWN) | BMCR_AN_ENABLE | BMCR_AN_RESTART);
-	return want == have ? 0 : phy_write(e, PHY_BMCR, want);
-}
-
 int fl_e1000_link_start(struct fl_e1000 *e)
 {
 	int rc;
@@ -269,7 +345,7 @@ int fl_e1000_link_get(struct fl_port *p, struct fl_link *out)
 
 	if (st == UINT32_MAX)
 		return -ENODEV;
-	out->autoneg = true;
+	out->autoneg = !(p->conf.speeds & FL_SPEED_FIXED);
 	out->up = st & STATUS_LU && p->link_wanted;
 	if (!out->up)
 		return 0;
@@ -280,7 +356,10 @@ int fl_e1000_link_get(struct fl_port *p, struct fl_link *out)
 
 int fl_e1000_link_set(struct fl_port *p, bool up)
 {
-	return link_program(fl_e1000_of(p));
+	struct fl_e1000 *e = fl_e1000_of(p);
+	int rc = link_program(e);
+
+	return rc ? rc : fc_program(e);
 }
 
 int fl_e1000_led(struct fl_port *p, bool on)

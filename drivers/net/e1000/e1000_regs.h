@@ -33,8 +33,11 @@
 #define E1000_FACTPS		 0x05b30u
 #define E1000_GCR2		 0x05b64u
 
+#define CTRL_FD			 (1u << 0)
 #define CTRL_GIO_MASTER_DISABLE	 (1u << 2)
 #define CTRL_SLU		 (1u << 6)
+#define CTRL_SPEED_MASK		 (3u << 8)
+#define CTRL_SPEED_100		 (1u << 8)
 #define CTRL_FRCSPD		 (1u << 11)
 #define CTRL_FRCDPX		 (1u << 12)
 #define CTRL_RST		 (1u << 26)
@@ -252,12 +255,24 @@
 #define PHY_ID2		3u
 #define PHY_ANAR	4u
 #define PHY_ANLPAR	5u
+#define PHY_CTRL1000	9u
 
+#define BMCR_FD		(1u << 8)
 #define BMCR_AN_RESTART (1u << 9)
 #define BMCR_POWER_DOWN (1u << 11)
 #define BMCR_AN_ENABLE	(1u << 12)
+#define BMCR_100	(1u << 13)
+#define BMCR_RESET	(1u << 15)
+#define BMCR_SPEEDS	(BMCR_100 | 1u << 6)
+#define ANAR_10_HALF	(1u << 5)
+#define ANAR_10_FULL	(1u << 6)
+#define ANAR_100_HALF	(1u << 7)
+#define ANAR_100_FULL	(1u << 8)
 #define ANAR_PAUSE	(1u << 10)
 #define ANAR_ASM_DIR	(1u << 11)
+#define ANAR_SPEEDS	(ANAR_10_HALF | ANAR_10_FULL | ANAR_100_HALF | ANAR_100_FULL)
+#define CTRL1000_HALF	(1u << 8)
+#define CTRL1000_FULL	(1u << 9)
 
 /* ---- NVM words (6.1) ------------------------------------------------------------------ */
 #define NVM_VERSION   0x05u
