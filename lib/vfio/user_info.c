@@ -79,16 +79,23 @@ static int agree_version(struct fl_vu *u)
 	return err;
 }
 
+/* sends a structure of fixed size and takes the answer in its place */
+static int ask(struct fl_vu *u, enum fl_vu_cmd cmd, void *info, size_t len)
+{
+	struct fl_vu_call c = { .cmd = cmd,
+				.head = info,
+				.head_len = len,
+				.reply = info,
+				.reply_len = len,
+				.reply_min = len };
+
+	return fl_vu_call_locked(u, &c);
+}
+
 static int get_device(struct fl_vu *u)
 {
 	struct fl_vu_device_info info = { .argsz = sizeof(info) };
-	struct fl_vu_call c = { .cmd = FL_VU_DEVICE_GET_INFO,
-				.head = &info,
-				.head_len = sizeof(info),
-				.reply = &info,
-				.reply_len = sizeof(info),
-				.reply_min = sizeof(info) };
-	int err = fl_vu_call_locked(u, &c);
+	int err = ask(u, FL_VU_DEVICE_GET_INFO, &info, sizeof(info));
 
 	if (err)
 		return err;
@@ -222,13 +229,7 @@ static int get_region(struct fl_vu *u, unsigned index)
 static int get_irq(struct fl_vu *u, unsigned index)
 {
 	struct fl_vu_irq_info info = { .argsz = sizeof(info), .index = index };
-	struct fl_vu_call c = { .cmd = FL_VU_DEVICE_GET_IRQ_INFO,
-				.head = &info,
-				.head_len = sizeof(info),
-				.reply = &info,
-				.reply_len = sizeof(info),
-				.reply_min = sizeof(info) };
-	int err = fl_vu_call_locked(u, &c);
+	int err = ask(u, FL_VU_DEVICE_GET_IRQ_INFO, &info, sizeof(info));
 
 	if (!err && info.index != index)
 		err = fl_vu_kill(u, -EPROTO, "information on interrupt %u, asked was %u",
