@@ -5,7 +5,10 @@
  *
  * URIs        vfio-user:/run/x.sock      any vfio-user server
  *             vfio-user:fd=N             a connected socket
- *             pci:0000:01:00.0           kernel VFIO
+ *             pci:0000:01:00.0           kernel VFIO; options behind commas:
+ *                 iommu=auto|iommufd|container|noiommu
+ *                 group-fd=N,container-fd=N  or  cdev-fd=N,iommu-fd=N     open ones
+ *                 opener=/run/x.sock         ask a privileged opener for them
  *             model:NAME,key=value,...   a model of our own (fl_model_enable() adds the scheme)
  */
 #ifndef FL_DEV_H
@@ -90,6 +93,18 @@ FL_API int fl_dev_node(const struct fl_dev *dev);
 FL_API FL_MUST int fl_dev_enable(struct fl_dev *dev, bool on);
 /** Function reset through the transport; -EOPNOTSUPP where the device has none. */
 FL_API FL_MUST int fl_dev_reset(struct fl_dev *dev);
+/**
+ * Reset of the bus or slot that the device is on. -EBUSY where that would reset functions which
+ * are not open in this context (the message lists them), -EOPNOTSUPP where there is none.
+ */
+FL_API FL_MUST int fl_dev_hot_reset(struct fl_dev *dev);
+/**
+ * Gives the device back, to the kernel or whoever serves it, and keeps the handle: bus master and
+ * interrupts off, everything closed. fl_dev_removed() from then on, until fl_dev_reattach() takes
+ * the device anew. Threads that poll may go on meanwhile: under mapped BARs there is now memory
+ * that reads all ones, so no pointer or doorbell dangles.
+ */
+FL_API void fl_dev_release(struct fl_dev *dev);
 
 /** True once the device or its server is gone (hang-up, removal). Data plane. */
 FL_API bool fl_dev_removed(const struct fl_dev *dev);
@@ -151,6 +166,17 @@ FL_API FL_MUST int fl_dev_irq_setup(struct fl_dev *dev, enum fl_irq_kind kind, u
 FL_API enum fl_irq_kind fl_dev_irq_kind(const struct fl_dev *dev);
 /** Vectors the device has of a kind. */
 FL_API unsigned fl_dev_irq_count(struct fl_dev *dev, enum fl_irq_kind kind);
+/**
+ * More vectors of the kind that is set up; those that stand keep their eventfds and handlers, and
+ * lose no interrupt where the device can grow (MSI-X, Linux 6.5 on); else all are set up anew.
+ * -EINVAL: none is set up, or n is less than there are; -ENOSPC; what the device said.
+ */
+FL_API FL_MUST int fl_dev_irq_grow(struct fl_dev *dev, unsigned n);
+/**
+ * INTx: signalling this eventfd unmasks the line, with no call of ours (for another process or
+ * thread). fd stays the caller's; -1 = no longer. -EINVAL: INTx is not set up.
+ */
+FL_API FL_MUST int fl_dev_irq_unmask_fd(struct fl_dev *dev, int fd);
 /** The eventfd of a vector (owned by the device), -1 = none: poll it, then fl_dev_irq_ack(). */
 FL_API int fl_dev_irq_fd(const struct fl_dev *dev, unsigned vec);
 /** Drains the eventfd; for INTx also unmasks the line, so silence the device first. */
@@ -162,8 +188,13 @@ FL_API FL_MUST int fl_dev_irq_handler(struct fl_dev *dev, unsigned vec,
 
 enum fl_dev_event {
 	FL_DEV_REMOVED, /* the device or its server is gone */
-	FL_DEV_REQUEST, /* the kernel wants it back: release soon */
-	FL_DEV_ERROR,	/* an uncorrectable error was reported (AER) */
+	/**
+	 * The kernel wants it back: an unbind or removal waits for us. Close or release it now; if
+	 * the kernel has to ask again (after some 10 s), it is released by fl_ctx_dispatch() and
+	 * FL_DEV_REMOVED follows.
+	 */
+	FL_DEV_REQUEST,
+	FL_DEV_ERROR, /* an uncorrectable error was reported (AER) */
 };
 /** One handler a device, run by fl_ctx_dispatch(). The driver's port layer takes it. */
 FL_API void fl_dev_on_event(struct fl_dev *dev,

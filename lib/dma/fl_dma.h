@@ -139,6 +139,11 @@ struct fl_dma_limits {
 	bool pins;
 	/** device and IOMMU can take recoverable faults */
 	bool faults;
+	/**
+	 * No IOMMU: an IOVA is a physical address, which locate() tells. An area must be physically
+	 * contiguous, so its memory comes from hugepages and lies in one of them.
+	 */
+	bool physical;
 };
 
 /**
@@ -154,6 +159,15 @@ struct fl_dma_domain_ops {
 	int (*map)(void *arg, const struct fl_dma_mapping *m);
 	/** sets *unmapped to the bytes really unmapped */
 	int (*unmap)(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped);
+
+	/* the rest may be NULL: the domain cannot */
+
+	/** physical domains: where the memory stands; m->iova is not looked at */
+	int (*locate)(void *arg, const struct fl_dma_mapping *m, fl_iova_t *iova);
+	/** the log of pages that devices wrote to, see fl_dma_dirty_start() */
+	int (*dirty_log)(void *arg, bool on);
+	/** ORs a bit a page into the bitmap and clears the log; the range is one mapping's part */
+	int (*dirty_read)(void *arg, fl_iova_t iova, uint64_t len, uint64_t page, uint64_t *bitmap);
 };
 
 /**
@@ -174,7 +188,33 @@ FL_API void fl_dma_domain_remove(struct fl_dma_domain *d, bool dead);
  */
 FL_API FL_MUST int fl_dma_domain_replay(struct fl_dma_domain *d);
 
+/* ---- the dirty-page log ---------------------------------------------------------------- */
+
+/**
+ * Starts to log which pages devices write to, in every domain or in none.
+ * Errors: -EOPNOTSUPP (a domain has no such log: its IOMMU or kernel cannot), -EALREADY.
+ */
+FL_API FL_MUST int fl_dma_dirty_start(struct fl_dma_space *s);
+FL_API FL_MUST int fl_dma_dirty_stop(struct fl_dma_space *s);
+/**
+ * Reads the log of a part of an area and clears it: bit n of `bitmap` is page n of the part, which
+ * any device wrote to since the last read (or since the start). A log may be coarser than asked,
+ * never finer: type1 says of all pinned pages that they are dirty.
+ * @off, @len  bytes, multiples of `page`
+ * @page       power of two that every domain knows, see fl_dma_limits
+ * @bitmap     len / page bits, in words of 64; written whole
+ * Errors: -EINVAL (sizes; the log was not started), what a domain said.
+ */
+FL_API FL_MUST int fl_dma_dirty_read(struct fl_dma_area *a, uint64_t off, uint64_t len,
+				     uint64_t page, uint64_t *bitmap);
+
 /* ---- asking --------------------------------------------------------------------------- */
+
+/**
+ * The page size that memory for this space must come in: 0 = any. Another value where a device
+ * without IOMMU is in it; then drivers and pools take hugepages of this size.
+ */
+FL_API uint64_t fl_dma_page_size(struct fl_dma_space *s);
 
 struct fl_dma_stats {
 	uint64_t areas, domains;

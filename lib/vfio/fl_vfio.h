@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Transports: one device seen through VFIO, whoever answers. user.c speaks to a vfio-user
- * socket; the kernel's group containers and iommufd stand behind the same operations.
+ * Transports: one device seen through VFIO, whoever answers: a vfio-user socket, or the kernel
+ * through a group and container or through iommufd.
  *
  * Indexes are VFIO's: region 0..5 BARs, 6 ROM, 7 config space; irq 0 INTx, 1 MSI, 2 MSI-X,
  * 3 error (AER), 4 request.
@@ -70,11 +70,18 @@ struct fl_vfio_ops {
 	int (*irq_set)(struct fl_vfio_dev *d, unsigned index, unsigned start, unsigned count,
 		       enum fl_vfio_irq_action action, const int *fds);
 	int (*reset)(struct fl_vfio_dev *d);
+	/** resets the bus or slot; -EBUSY where that would reset a function that is not ours */
+	int (*hot_reset)(struct fl_vfio_dev *d);
 	/** fd that becomes readable when dispatch() has something to do, -1 = none */
 	int (*event_fd)(struct fl_vfio_dev *d);
 	/** handles what has come; -ENODEV when the device or peer is gone */
 	int (*dispatch)(struct fl_vfio_dev *d);
-	/** peer gone: connect again and replay the DMA mappings; -EOPNOTSUPP, -ECONNREFUSED, ... */
+	/**
+	 * Gives back all that is held of the device, as close() does, but keeps the object: it is
+	 * `removed` from then on. The caller has unmapped its regions.
+	 */
+	void (*release)(struct fl_vfio_dev *d);
+	/** removed or released: takes it anew and replays the DMA mappings; -EOPNOTSUPP, ... */
 	int (*reattach)(struct fl_vfio_dev *d);
 	void (*close)(struct fl_vfio_dev *d);
 };
@@ -85,6 +92,7 @@ struct fl_vfio_dev {
 	struct fl_dma_space *space;
 	const struct fl_log *log;
 	unsigned nregions, nirqs;
+	int node; /* NUMA node, -1 = unknown */
 	bool resettable;
 	/** set once, by whoever sees it first; read without a lock */
 	bool removed;
@@ -105,6 +113,84 @@ struct fl_vfio_dev {
  */
 FL_API FL_MUST int fl_vfio_user_open(struct fl_dma_space *space, const char *path, int fd,
 				     const struct fl_log *log, struct fl_vfio_dev **out);
+
+/* ---- kernel VFIO ---------------------------------------------------------------------- */
+
+enum fl_vfio_backend {
+	FL_VFIO_AUTO,	   /* iommufd where kernel and user can, else container */
+	FL_VFIO_CONTAINER, /* group, container, type1 v2 */
+	FL_VFIO_IOMMUFD,   /* device cdev and /dev/iommu (Linux 6.6 on) */
+	FL_VFIO_NOIOMMU,   /* a group without IOMMU: the device reaches all memory */
+};
+
+/** Where the kernel shows itself; tests show another tree. */
+struct fl_vfio_roots {
+	const char *sys, *dev; /* "/sys", "/dev" */
+};
+
+/**
+ * Kernel VFIO of one space: the containers and the iommufd that its devices share. Opens nothing
+ * until a device needs it. One thread at a time opens, closes, releases and reattaches devices of
+ * one; their other operations are for any thread.
+ */
+struct fl_vfio_kernel;
+
+/** roots NULL = the machine's. */
+FL_API FL_MUST int fl_vfio_kernel_create(struct fl_dma_space *space, const struct fl_log *log,
+					 const struct fl_vfio_roots *roots,
+					 struct fl_vfio_kernel **out);
+/** All its devices are closed. */
+FL_API void fl_vfio_kernel_destroy(struct fl_vfio_kernel *k);
+
+/**
+ * How to open. File descriptors are already open ones, -1 = open by path; they are taken over,
+ * and closed on error too. A container or iommufd that the kernel object has already is used on,
+ * and one given then is closed.
+ */
+struct fl_vfio_open {
+	enum fl_vfio_backend backend;
+	int container_fd, group_fd; /* /dev/vfio/vfio, /dev/vfio/N */
+	int iommu_fd, cdev_fd;	    /* /dev/iommu, /dev/vfio/devices/vfioN */
+	/** UNIX socket of an opener (apps/opener) that opens them for us; NULL = none */
+	const char *opener;
+};
+#define FL_VFIO_OPEN_DEFAULT ((struct fl_vfio_open){ FL_VFIO_AUTO, -1, -1, -1, -1, NULL })
+
+/**
+ * Takes a PCI device that is bound to vfio-pci ("0000:01:00.0") and joins it to the space.
+ * Errors, each with a message that says the remedy: -ENODEV (no such device; bound to another
+ * driver or none), -ENOENT (no /dev/vfio, no iommufd), -EACCES, -EPERM (interrupts cannot be
+ * isolated: no interrupt remapping), -EBUSY (the group or device is in use; the group is not
+ * viable: its members and their drivers are listed), -EOPNOTSUPP (what the kernel lacks), what
+ * the replay said.
+ */
+FL_API FL_MUST int fl_vfio_kernel_open(struct fl_vfio_kernel *k, const char *address,
+				       const struct fl_vfio_open *how, struct fl_vfio_dev **out);
+
+/* ---- what sysfs says of a device ------------------------------------------------------ */
+
+struct fl_vfio_pci {
+	char address[16];
+	char driver[64];   /* "" = none */
+	char cdev[32];	   /* "vfio3", "" = no device cdev */
+	char iommu[64];	   /* sysfs name of the IOMMU it stands behind ("dmar0"), "" = none */
+	int group;	   /* -1 = none */
+	int node;	   /* -1 = unknown */
+	bool noiommu;	   /* the group is one of VFIO's no-IOMMU mode */
+	bool viable;	   /* nothing else in the group is held by a driver of the host */
+	char members[512]; /* the group's other members: "0000:00:1f.0 (ahci), ..." */
+};
+
+/**
+ * Reads what is known of a device without opening it; roots NULL = the machine's.
+ * -ENODEV: no such device; -EINVAL: no PCI address.
+ */
+FL_API FL_MUST int fl_vfio_pci_look(const struct fl_vfio_roots *roots, const char *address,
+				    struct fl_vfio_pci *out);
+/** Why the device cannot be taken now and what mends it, in one line; false = nothing stands
+ *  in the way that sysfs and the nodes' permissions show. */
+FL_API bool fl_vfio_pci_obstacle(const struct fl_vfio_roots *roots, const struct fl_vfio_pci *p,
+				 enum fl_vfio_backend backend, char *buf, size_t size);
 
 #ifdef __cplusplus
 }

@@ -237,6 +237,11 @@ static int vu_reset(struct fl_vfio_dev *d)
 	return d->resettable ? fl_vu_call(to_vu(d), &c) : -EOPNOTSUPP;
 }
 
+static int vu_hot_reset(struct fl_vfio_dev *d)
+{
+	return -EOPNOTSUPP;
+}
+
 static int vu_event_fd(struct fl_vfio_dev *d)
 {
 	return to_vu(d)->epfd;
@@ -290,6 +295,17 @@ static int bring_up(struct fl_vu *u, int fd)
 	return err;
 }
 
+static void vu_release(struct fl_vfio_dev *d)
+{
+	struct fl_vu *u = to_vu(d);
+
+	pthread_mutex_lock(&u->lock);
+	__atomic_store_n(&d->removed, true, __ATOMIC_RELAXED);
+	drop_link(u);
+	pthread_mutex_unlock(&u->lock);
+	fl_vu_stop_service(u);
+}
+
 static int vu_reattach(struct fl_vfio_dev *d)
 {
 	struct fl_vu *u = to_vu(d);
@@ -301,11 +317,7 @@ static int vu_reattach(struct fl_vfio_dev *d)
 		       "the device and open it with a new fd");
 		return -EOPNOTSUPP;
 	}
-	pthread_mutex_lock(&u->lock);
-	__atomic_store_n(&d->removed, true, __ATOMIC_RELAXED);
-	drop_link(u);
-	pthread_mutex_unlock(&u->lock);
-	fl_vu_stop_service(u);
+	vu_release(d);
 
 	fd = fl_vu_connect(u->path, u->timeout_ms, d->log);
 	if (fd < 0)
@@ -360,8 +372,10 @@ static const struct fl_vfio_ops vu_ops = {
 	.irq_info = vu_irq_info,
 	.irq_set = vu_irq_set,
 	.reset = vu_reset,
+	.hot_reset = vu_hot_reset,
 	.event_fd = vu_event_fd,
 	.dispatch = fl_vu_dispatch,
+	.release = vu_release,
 	.reattach = vu_reattach,
 	.close = vu_close,
 };
@@ -373,7 +387,7 @@ static struct fl_vu *new_vu(struct fl_dma_space *space, const char *path, const 
 
 	if (!u)
 		return NULL;
-	u->dev = (struct fl_vfio_dev){ .ops = &vu_ops, .space = space, .log = log };
+	u->dev = (struct fl_vfio_dev){ .ops = &vu_ops, .space = space, .log = log, .node = -1 };
 	u->timeout_ms = timeout_ms;
 	u->main.fd = u->twin.fd = -1;
 	for (unsigned i = 0; i < FL_VU_REGIONS; i++)

@@ -175,6 +175,10 @@ static int nothing(struct fl_vfio_dev *d)
 	return 0;
 }
 
+static void ignore(struct fl_vfio_dev *d)
+{
+}
+
 static void close_transport(struct fl_vfio_dev *d)
 {
 	struct transport *t = (struct transport *)d;
@@ -193,8 +197,10 @@ static const struct fl_vfio_ops vfio_ops = {
 	.irq_info = irq_info,
 	.irq_set = irq_set,
 	.reset = no,
+	.hot_reset = no,
 	.event_fd = no_fd,
 	.dispatch = nothing,
+	.release = ignore,
 	.reattach = no,
 	.close = close_transport,
 };

@@ -227,6 +227,11 @@ static int reattach(struct fl_vfio_dev *d)
 	return rc;
 }
 
+static void release(struct fl_vfio_dev *d)
+{
+	__atomic_store_n(&d->removed, true, __ATOMIC_RELAXED);
+}
+
 static void close_dev(struct fl_vfio_dev *d)
 {
 	fl_dma_domain_remove(of(d)->domain, of(d)->gone);
@@ -242,8 +247,10 @@ static const struct fl_vfio_ops ops = {
 	.irq_info = irq_info,
 	.irq_set = irq_set,
 	.reset = no_reset,
+	.hot_reset = no_reset,
 	.event_fd = event_fd,
 	.dispatch = dispatch,
+	.release = release,
 	.reattach = reattach,
 	.close = close_dev,
 };

@@ -167,6 +167,11 @@ static int f_reattach(struct fl_vfio_dev *d)
 	return 0;
 }
 
+static void f_release(struct fl_vfio_dev *d)
+{
+	d->removed = true;
+}
+
 static void f_close(struct fl_vfio_dev *d)
 {
 	fake(d)->open = false;
@@ -181,8 +186,10 @@ static const struct fl_vfio_ops fake_ops = {
 	.irq_info = f_irq_info,
 	.irq_set = f_irq_set,
 	.reset = f_reset,
+	.hot_reset = f_reset,
 	.event_fd = f_event_fd,
 	.dispatch = f_dispatch,
+	.release = f_release,
 	.reattach = f_reattach,
 	.close = f_close,
 };

@@ -503,7 +503,12 @@ static int locking_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unma
 
 static void test_pinned_bytes_is_what_is_charged(void **state)
 {
-	const struct fl_dma_domain_ops ops = { "locking", fake_limits, locking_map, locking_unmap };
+	const struct fl_dma_domain_ops ops = {
+		.name = "locking",
+		.limits = fake_limits,
+		.map = locking_map,
+		.unmap = locking_unmap,
+	};
 	struct fl_dma_opts join = { .flags = FL_DMA_JOIN };
 	struct fl_dma_space *s = new_space();
 	struct fake d = fake_with(0, UINT64_MAX);

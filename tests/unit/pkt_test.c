@@ -299,7 +299,9 @@ static void test_area(struct fl_pool *pool)
 
 static void test_space(void **state)
 {
-	static const struct fl_dma_domain_ops ops = { "fake", fake_limits, fake_map, fake_unmap };
+	static const struct fl_dma_domain_ops ops = {
+		.name = "fake", .limits = fake_limits, .map = fake_map, .unmap = fake_unmap
+	};
 	/* 32-bit device: no IOVA can be the address itself, and windows differ in alignment */
 	struct fake_domain fake = { .range = { 0x7000, 0xffffffff } };
 	struct fl_dma_domain *domain;

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Kernel VFIO. A device is an fd that answers VFIO_DEVICE_* (kdev.c), whichever way it was come
+ * by: through a group in a container (container.c) or as a cdev on an iommufd (iommufd.c). Each
+ * way is a struct fl_vk_backend and keeps its own state, which stands in the DMA space as a
+ * domain: one a container, one an IOAS. kernel.c chooses the way and ties a device together.
+ */
+#ifndef FL_KERNEL_INTERNAL_H
+#define FL_KERNEL_INTERNAL_H
+
+#include <fl_vfio.h>
+
+#include <linux/vfio.h>
+
+struct fl_vk_dev;
+
+struct fl_vk_backend {
+	const char *name;
+	/**
+	 * Takes the device that d->pci describes: sets d->fd (VFIO_DEVICE_* works on it) and joins
+	 * its domain to the space. `how` is d->how; descriptors used up are set to -1 in it.
+	 */
+	int (*attach)(struct fl_vk_dev *d);
+	/** Undoes attach, closes d->fd; the last device of a container or iommufd ends it. */
+	void (*detach)(struct fl_vk_dev *d);
+	/** d->fd answered VFIO_DEVICE_GET_PCI_HOT_RESET_INFO; resets what that lists, or -EBUSY. */
+	int (*hot_reset)(struct fl_vk_dev *d);
+};
+
+extern const struct fl_vk_backend fl_vk_container; /* and without IOMMU */
+extern const struct fl_vk_backend fl_vk_iommufd;
+
+struct fl_vfio_kernel {
+	struct fl_dma_space *space;
+	const struct fl_log *log;
+	char *sys, *dev;
+	struct fl_vk_dev *devs;
+	/* state of container.c and iommufd.c */
+	struct fl_vk_ctnr *containers;
+	struct fl_vk_iommu *iommu;
+};
+
+struct fl_vk_dev {
+	struct fl_vfio_dev dev; /* first */
+	struct fl_vfio_kernel *k;
+	struct fl_vk_dev *next;
+	const struct fl_vk_backend *backend;
+	struct fl_vfio_pci pci;
+	struct fl_vfio_open how; /* opener is a copy of ours */
+	int fd;			 /* the device; -1 = released */
+	/* the backend's own: the group; the device's id on the iommufd */
+	struct fl_vk_group *group;
+	uint32_t devid;
+	/* the page that holds the MSI-X table and PBA is never mapped */
+	int msix_bar; /* -1 = none */
+	uint64_t msix_off, msix_len;
+	bool has_reset;
+};
+
+/* kdev.c: the operations of a device that has its fd, whatever the backend */
+extern const struct fl_vfio_ops fl_vk_container_ops, fl_vk_iommufd_ops; /* differ in name */
+/** Reads device info, the MSI-X place and whether it can be reset, after attach. */
+int fl_vk_dev_init(struct fl_vk_dev *d);
+
+/**
+ * Walks a chain of struct vfio_info_cap_header in an answer of the kernel: the capability `id`
+ * of at least `min` bytes, or NULL. Offsets out of the answer and loops end the walk.
+ * @info, @size  the whole answer; @first  offset of the first capability, 0 = none
+ * @len          out, may be NULL: bytes from the capability to the end of the answer
+ */
+const void *fl_vk_cap(const void *info, size_t size, uint32_t first, uint16_t id, size_t min,
+		      size_t *len);
+
+/** An ioctl that returns a negative errno. */
+int fl_vk_ioctl(int fd, unsigned long request, void *arg);
+
+/**
+ * Asks an opener (apps/opener) for what the backend needs: fills the descriptors of d->how that
+ * are -1. opener.c.
+ */
+int fl_vk_ask_opener(struct fl_vk_dev *d, enum fl_vfio_backend backend);
+
+#endif
