@@ -57,6 +57,11 @@ struct fl_vk_dev {
 	bool has_reset;
 };
 
+/* kernel.c: the ends of a device's life, for the tables of operations */
+void fl_vk_release(struct fl_vfio_dev *d);
+int fl_vk_reattach(struct fl_vfio_dev *d);
+void fl_vk_close(struct fl_vfio_dev *d);
+
 /* kdev.c: the operations of a device that has its fd, whatever the backend */
 extern const struct fl_vfio_ops fl_vk_container_ops, fl_vk_iommufd_ops; /* differ in name */
 /** Reads device info, the MSI-X place and whether it can be reset, after attach. */
