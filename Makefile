@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Thin: every target is a few commands that you could type yourself. Meson does the work.
 #   make demo    install what is missing, build, run the main job on modelled hardware
-#   make test    the same for the tests (unit, driver, app, lint, sanitizers, fuzz smoke, aarch64)
+#   make test    the same for the tests (unit, driver, app, lint, sanitizers, fuzz smoke, aarch64,
+#                the quick guests)
+#   make test-vm only the guests, and all of them: devices of QEMU under real kernels
 #   make bench   measure beside DPDK; writes build/bench.json
 #   make lint    formatting and the tree's own rules
 #   make install PREFIX=/usr/local
@@ -9,7 +11,7 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all setup build demo test bench lint install clean
+.PHONY: all setup build demo test test-vm bench lint install clean
 
 all: build
 
@@ -25,6 +27,10 @@ demo: build
 test:
 	@config/setup.sh build test cross
 	@tests/run.py
+
+test-vm:
+	@config/setup.sh build test
+	@tests/run.py --vm
 
 bench:
 	@config/setup.sh build bench

@@ -3,7 +3,8 @@
 """`make test`: builds and runs every lane, then one line "N passed, N failed[, N skipped]".
 
 A lane is a build folder with options of its own and the Meson suites that run in it. Each test of
-Meson counts as one; a lane that does not build counts as one failure.
+Meson counts as one; a lane that does not build counts as one failure. The vm lanes run tests/vm with the
+programs of lane gcc; each case counts as one. Without a name, all but the slow vm lanes run.
 """
 import argparse
 import json
@@ -28,6 +29,9 @@ LANES = [
     ('aarch64', {}, ['--cross-file', 'config/cross/aarch64.ini', '-Dbench=disabled',
                      '-Ddevinfo=disabled'], ['unit']),
 ]
+VM_LANES = ['stock']       # of tests/vm/run.py: these are quick
+VM_SLOW_LANES = []         # these build a kernel, or take minutes
+VM_SECONDS = 1800
 SANITIZERS = {
     'LSAN_OPTIONS': f'suppressions={ROOT}/tests/lsan.supp',
     'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1',
@@ -54,22 +58,32 @@ def suites_of(build):
     return {s.split(':')[-1] for t in json.loads(out or '[]') for s in t['suite']}
 
 
+def build_lane(name, env, options):
+    """None, or what went wrong"""
+    build = f'build-test/{name}'
+    path = os.path.join(ROOT, build)
+    log = os.path.join(ROOT, 'build-test', f'{name}.log')
+    print(f'== lane {name}: building', flush=True)
+    if not os.path.exists(os.path.join(path, 'build.ninja')):
+        shutil.rmtree(path, ignore_errors=True)
+        if run(['meson', 'setup', build, *options], env, log):
+            tail(log)
+            return 'meson setup failed'
+    if run(['ninja', '-C', build], env, log):
+        tail(log)
+        return 'build failed'
+    return None
+
+
 def lane(name, env, options, suites):
     """returns (passed, failed, skipped)"""
     build = f'build-test/{name}'
     path = os.path.join(ROOT, build)
     log = os.path.join(ROOT, 'build-test', f'{name}.log')
     start = time.time()
-    print(f'== lane {name}: building', flush=True)
-    if not os.path.exists(os.path.join(path, 'build.ninja')):
-        shutil.rmtree(path, ignore_errors=True)
-        if run(['meson', 'setup', build, *options], env, log):
-            tail(log)
-            print(f'== lane {name}: meson setup failed', flush=True)
-            return 0, 1, 0
-    if run(['ninja', '-C', build], env, log):
-        tail(log)
-        print(f'== lane {name}: build failed', flush=True)
+    wrong = build_lane(name, env, options)
+    if wrong:
+        print(f'== lane {name}: {wrong}', flush=True)
         return 0, 1, 0
     built = time.time()
     here = [s for s in suites if s in suites_of(build)]
@@ -99,15 +113,42 @@ def lane(name, env, options, suites):
     return passed, failed, skipped
 
 
+def vm_lane(name):
+    """the same, of guests; says itself how each case went"""
+    wrong = build_lane(*LANES[0][:3])
+    if wrong:
+        print(f'== lane vm-{name}: {wrong}', flush=True)
+        return 0, 1, 0
+    proc = subprocess.Popen(['timeout', '-k', '10', str(VM_SECONDS), 'tests/vm/run.py', name, '--build',
+                             'build-test/gcc'], cwd=ROOT, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    line = ''
+    for line in proc.stdout:
+        print(line, end='', flush=True)
+    sums = re.match(r'(\d+) passed, (\d+) failed, (\d+) skipped$', line)
+    if proc.wait() and not (sums and int(sums[2])):
+        print(f'== lane vm-{name}: ended with status {proc.returncode}', flush=True)
+        return 0, 1, 0
+    return tuple(int(n) for n in sums.groups())
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    ap.add_argument('lanes', nargs='*', help='only these: ' + ', '.join(n for n, *_ in LANES))
+    jobs = {n: (lane, (n, *rest)) for n, *rest in LANES}
+    jobs.update({f'vm-{n}': (vm_lane, (n,)) for n in VM_LANES + VM_SLOW_LANES})
+    ap.add_argument('lanes', nargs='*', help='only these: ' + ', '.join(jobs))
+    ap.add_argument('--vm', action='store_true', help='all vm lanes, and only these')
     args = ap.parse_args()
+    if args.vm:
+        args.lanes += [n for n in jobs if n.startswith('vm-')]
+    unknown = set(args.lanes) - set(jobs)
+    if unknown:
+        ap.error(f'no lane {", ".join(unknown)}')
     os.makedirs(os.path.join(ROOT, 'build-test'), exist_ok=True)
     total = [0, 0, 0]
-    for name, env, options, suites in LANES:
-        if not args.lanes or name in args.lanes:
-            for i, n in enumerate(lane(name, env, options, suites)):
+    for name, (function, parameters) in jobs.items():
+        if name in args.lanes or not args.lanes and name[3:] not in VM_SLOW_LANES:
+            for i, n in enumerate(function(*parameters)):
                 total[i] += n
     print(f'{total[0]} passed, {total[1]} failed, {total[2]} skipped')
     sys.exit(1 if total[1] or not total[0] else 0)

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A guest: QEMU, the shell on its second serial line, and QEMU's control socket.
+
+The first serial line is the kernel's console, kept in a file. All that can wait has a limit, and
+QEMU itself is under timeout(1), so that nothing outlives the run, not even a killed harness.
+"""
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import peer
+from qmp import Qmp
+
+
+class GuestError(Exception):
+    """the guest or QEMU is gone, or does not answer"""
+
+
+class Nic:
+    """A device of a machine: a QEMU model in a slot of a bus, with a wire to a peer."""
+
+    def __init__(self, model, slot, bus='pcie.0', address=None, wire=peer.Stream, bind=True):
+        self.model, self.slot, self.bus, self.wire_kind = model, slot, bus, wire
+        self.bind = bind  # to vfio-pci, before the first case
+        self.address = address or f'0000:00:{slot:02x}.0'
+        self.id = f'nic{bus.replace(".", "")}s{slot}'
+        self.wire = None
+
+    def device(self):
+        return {'driver': self.model, 'id': self.id, 'netdev': self.wire.name, 'romfile': '',
+                'bus': self.bus, 'addr': f'{self.slot:#x}'}
+
+
+class Job:
+    """A program in the background of a guest; what it writes stands in a file there."""
+
+    def __init__(self, vm, name):
+        self.vm, self.name = vm, name
+        self.pid = int(vm.out(f'cat /tmp/{name}.pid'))
+
+    def output(self):
+        return self.vm.out(f'cat /tmp/{self.name}.out')
+
+    def status(self):
+        """exit status, None while it runs"""
+        text = self.vm.sh(f'cat /tmp/{self.name}.rc')[1].strip()
+        return int(text) if text.isdigit() else None
+
+    def kill(self, sig):
+        return self.vm.sh(f'kill -{sig} {self.pid}')[0] == 0
+
+    def wait(self, seconds):
+        """exit status; GuestError if it does not end"""
+        rc, _ = self.vm.sh(f'i=0; while [ ! -s /tmp/{self.name}.rc ] && [ $i -lt {seconds * 10} ]; '
+                           'do sleep 0.1; i=$((i+1)); done', seconds + 5)
+        status = self.status()
+        if rc or status is None:
+            raise GuestError(f'{self.name} did not end within {seconds} s:\n{self.output()}')
+        return status
+
+    def wait_for(self, pattern, seconds):
+        """until its output has a line that matches (grep -E)"""
+        rc, _ = self.vm.sh(f'i=0; until grep -qE "{pattern}" /tmp/{self.name}.out; do '
+                           f'[ -s /tmp/{self.name}.rc ] && exit 1; i=$((i+1)); '
+                           f'[ $i -gt {seconds * 10} ] && exit 1; sleep 0.1; done', seconds + 5)
+        if rc:
+            raise GuestError(f'{self.name}: no "{pattern}" within {seconds} s:\n{self.output()}')
+
+
+class VM:
+    def __init__(self, machine, qemu, kernel, initramfs, folder=None, limit=300):
+        self.machine, self.qemu, self.kernel = machine, qemu, kernel
+        self.dir = tempfile.mkdtemp(prefix='fl-vm-')
+        self.keep = folder
+        self.deadline = time.monotonic() + limit
+        self.limit = limit
+        self.count = 0
+        self.log = ''
+        self.text = b''
+        self.proc = self.shell = self.qmp = None
+        try:
+            self._start(initramfs)
+        except BaseException:
+            self.close()
+            raise
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def _listen(self, name):
+        s = socket.socket(socket.AF_UNIX)
+        s.bind(self.path(name))
+        s.listen(1)
+        s.settimeout(15)
+        return s
+
+    def _argv(self, initramfs):
+        m = self.machine
+        args = ['timeout', '-s', 'KILL', str(self.limit), *self.qemu.argv, *self.qemu.firmware,
+                '-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', m.cpu, '-smp', '2',
+                '-m', str(m.memory), '-nodefaults', '-nographic', '-no-reboot',
+                '-serial', f'file:{self.path("console")}',
+                '-chardev', f'socket,id=sh,path={self.path("sh")}', '-serial', 'chardev:sh',
+                '-qmp', f'unix:{self.path("qmp")}',
+                # hot-plug as hardware does it, by the port's own interrupt
+                '-global', 'ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off',
+                '-kernel', self.kernel.image, '-initrd', initramfs, '-append',
+                f'console=ttyS0 loglevel=5 panic=-1 {m.append}']
+        for d in m.devices:
+            args += ['-device', d]
+        for nic in m.nics:
+            nic.wire = nic.wire_kind(self.dir, 'n' + nic.id)
+            args += ['-netdev', json.dumps(nic.wire.netdev()), '-device', json.dumps(nic.device())]
+        return args
+
+    def _start(self, initramfs):
+        shell, control = self._listen('sh'), self._listen('qmp')
+        with open(self.path('qemu'), 'w') as out:
+            self.proc = subprocess.Popen(self._argv(initramfs), stdin=subprocess.DEVNULL, stdout=out,
+                                         stderr=out, start_new_session=True)
+        try:
+            self.shell = shell.accept()[0]
+            self.qmp = Qmp(control.accept()[0])
+        except OSError as e:
+            raise GuestError(f'QEMU does not start: {e}: {self._said()}') from e
+        finally:
+            shell.close()
+            control.close()
+        self._answer(60)
+
+    def _said(self):
+        text = ''
+        for name in ('qemu', 'console'):
+            if os.path.exists(self.path(name)):
+                with open(self.path(name), errors='replace') as f:
+                    text += f.read()
+        return text[-3000:]
+
+    def _answer(self, seconds):
+        """what comes before the end mark of request self.count"""
+        mark = re.compile(rb'(?:^|\n)@%d (\d+)\n' % self.count)
+        end = min(time.monotonic() + seconds, self.deadline)
+        while True:
+            m = mark.search(self.text)
+            if m:
+                text, self.text = self.text[:m.start()], self.text[m.end():]
+                return int(m[1]), text.decode(errors='replace')
+            self.shell.settimeout(max(0.01, end - time.monotonic()))
+            try:
+                more = self.shell.recv(65536)
+            except TimeoutError as e:
+                raise GuestError(f'no answer within {seconds} s: {self._said()}') from e
+            if not more:
+                raise GuestError(f'the guest is gone: {self._said()}')
+            self.text += more
+
+    def sh(self, command, seconds=10):
+        """(status, output) of a shell command; one that takes longer is killed: status 137"""
+        self.count += 1
+        text = base64.b64encode(f'exec 2>&1\n{command}'.encode()).decode()
+        self.shell.sendall(f'{self.count} {seconds} {text}\n'.encode())
+        return self._answer(seconds + 10)
+
+    def out(self, command, seconds=10):
+        """output of a command that must succeed"""
+        rc, text = self.sh(command, seconds)
+        if rc:
+            raise AssertionError(f'{command}: status {rc}: {text.strip()}')
+        return text.strip()
+
+    def spawn(self, command, before=''):
+        """a program in the background; `before`: shell commands to run ahead of it (ulimit ...)"""
+        self.count += 1
+        at = f'/tmp/job{self.count}'
+        self.out(f'(({before}\nexec {command}) >{at}.out 2>&1 </dev/null & '
+                 f'echo $! >{at}.pid; wait $!; echo $? >{at}.rc) >/dev/null 2>&1 &\n'
+                 f'until [ -s {at}.pid ]; do usleep 10000; done')
+        return Job(self, os.path.basename(at))
+
+    def kernel_log(self):
+        """what the kernel has said since the last call"""
+        text = self.out('dmesg -c', 20)
+        self.log += text + '\n'
+        return text
+
+    def close(self):
+        """the console's text, all of it"""
+        if self.proc:
+            try:
+                os.killpg(self.proc.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self.proc.wait()
+        for s in (self.shell, self.qmp, *(n.wire for n in self.machine.nics if n.wire)):
+            if s:
+                s.close()
+        said = self._said()
+        if self.keep:
+            os.makedirs(self.keep, exist_ok=True)
+            with open(os.path.join(self.keep, f'{self.machine.name}.log'), 'a') as f:
+                f.write(self.log + said)
+        shutil.rmtree(self.dir, ignore_errors=True)
+        return said
