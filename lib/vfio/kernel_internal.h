@@ -11,6 +11,7 @@
 #include <fl_vfio.h>
 
 #include <linux/vfio.h>
+#include <pthread.h>
 
 struct fl_vk_dev;
 
@@ -23,8 +24,8 @@ struct fl_vk_backend {
 	int (*attach)(struct fl_vk_dev *d);
 	/** Undoes attach, closes d->fd; the last device of a container or iommufd ends it. */
 	void (*detach)(struct fl_vk_dev *d);
-	/** d->fd answered VFIO_DEVICE_GET_PCI_HOT_RESET_INFO; resets what that lists, or -EBUSY. */
-	int (*hot_reset)(struct fl_vk_dev *d);
+	/** The group's fd, which a hot reset shows for each function it resets; -1 = needs none. */
+	int (*group_fd)(const struct fl_vk_dev *d);
 };
 
 extern const struct fl_vk_backend fl_vk_container; /* and without IOMMU */
@@ -47,24 +48,31 @@ struct fl_vk_dev {
 	const struct fl_vk_backend *backend;
 	struct fl_vfio_pci pci;
 	struct fl_vfio_open how; /* opener is a copy of ours */
-	int fd;			 /* the device; -1 = released */
+	/** who uses fd holds it; kdev.c takes it for writing around release and reattach */
+	pthread_rwlock_t lock;
+	int fd; /* the device; -1 = released */
 	/* the backend's own: the group; the device's id on the iommufd */
 	struct fl_vk_group *group;
 	uint32_t devid;
-	/* the page that holds the MSI-X table and PBA is never mapped */
-	int msix_bar; /* -1 = none */
-	uint64_t msix_off, msix_len;
-	bool has_reset;
+	/* kdev.c's: MSI-X table and PBA; the pages that hold them are never mapped */
+	struct fl_vk_msix {
+		unsigned bar;
+		uint64_t off, len; /* 0 = none */
+	} msix[2];
 };
 
-/* kernel.c: the ends of a device's life, for the tables of operations */
+/*
+ * kernel.c: the ends of a device's life, for the tables of operations. d->lock is held for writing
+ * during the first two.
+ */
 void fl_vk_release(struct fl_vfio_dev *d);
 int fl_vk_reattach(struct fl_vfio_dev *d);
 void fl_vk_close(struct fl_vfio_dev *d);
 
 /* kdev.c: the operations of a device that has its fd, whatever the backend */
 extern const struct fl_vfio_ops fl_vk_container_ops, fl_vk_iommufd_ops; /* differ in name */
-/** Reads device info, the MSI-X place and whether it can be reset, after attach. */
+/** After attach: reads how many regions and interrupts there are, whether the device can be reset,
+ *  and where its MSI-X table is. Logs what is wrong. Takes no lock. */
 int fl_vk_dev_init(struct fl_vk_dev *d);
 
 /**
