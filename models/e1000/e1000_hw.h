@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* 82574L as its datasheet has it: register offsets, bits, descriptor fields that the model uses. */
+/* 82574L and 82540EM as their datasheets have them: register offsets, bits, descriptor fields that
+ * the model uses. */
 #ifndef E1000_HW_H
 #define E1000_HW_H
 
@@ -46,6 +47,7 @@ enum e1000_off {
 	R_FLOP = 0x103c,
 	R_FLOL = 0x1050,
 	/* shared page: receive */
+	R_RDFH = 0x2410,
 	R_FCRTL = 0x2160,
 	R_FCRTH = 0x2168,
 	R_PSRCTL = 0x2170,
@@ -69,6 +71,7 @@ enum e1000_off {
 	R_TIDV = 0x3820,
 	R_TXDCTL = 0x3828,
 	R_TADV = 0x382c,
+	R_TSPMT = 0x3830,
 	R_TARC = 0x3840,
 	R_QUEUE_STRIDE = 0x100,
 
@@ -84,6 +87,10 @@ enum e1000_off {
 	R_WUS = 0x5810,
 	R_MRQC = 0x5818,
 	R_MANC = 0x5820,
+	R_IPAV = 0x5838,
+	R_IP4AT = 0x5840,
+	R_IP6AT = 0x5880,
+	R_WUPM = 0x5a00,
 	R_GCR = 0x5b00,
 	R_FACTPS = 0x5b30,
 	R_SWSM = 0x5b50,
@@ -91,7 +98,10 @@ enum e1000_off {
 	R_PBACLR = 0x5b68,
 	R_RETA = 0x5c00,
 	R_RSSRK = 0x5c80,
+	R_FFLT = 0x5f00,
 	R_FCRTV = 0x5f40,
+	R_FFMT = 0x9000,
+	R_FFVT = 0x9800,
 	R_SYSTIML = 0xb600,
 	R_SYSTIMH = 0xb604,
 	R_TIMINCA = 0xb608,
@@ -126,11 +136,16 @@ enum e1000_off {
 #define STATUS_LU	  (1u << 1)
 #define STATUS_TXOFF	  (1u << 4)
 #define STATUS_PHYRA	  (1u << 10)
+#define STATUS_MTXCKOK	  (1u << 10) /* 82540 */
 #define STATUS_GIO_MASTER (1u << 19)
 #define CTRL_EXT_SPD_BYPS (1u << 15)
 #define CTRL_EXT_EIAME	  (1u << 24)
 #define CTRL_EXT_IAME	  (1u << 27)
 #define CTRL_EXT_TIMERS	  (1u << 29)
+#define EECD_SK		  (1u << 0)
+#define EECD_CS		  (1u << 1)
+#define EECD_DI		  (1u << 2)
+#define EECD_DO		  (1u << 3)
 #define EECD_REQ	  (1u << 6)
 #define EECD_GNT	  (1u << 7)
 #define EECD_PRES	  (1u << 8)
@@ -152,9 +167,7 @@ enum e1000_off {
 #define ICR_OTHER	  (1u << 24)
 #define ICR_ASSERT	  (1u << 31)
 /* those that OTHER stands for */
-#define ICR_OTHERS (ICR_LSC | ICR_RXO | ICR_MDAC | ICR_SRPD | ICR_ACK | ICR_MNG)
-/* 3, 5 and 8 have no cause of their own: a driver's self-test asks for them by ICS */
-#define IMS_VALID	    0x01f783ffu
+#define ICR_OTHERS	    (ICR_LSC | ICR_RXO | ICR_MDAC | ICR_SRPD | ICR_ACK | ICR_MNG)
 
 #define RCTL_EN		    (1u << 1)
 #define RCTL_SBP	    (1u << 2)
@@ -221,6 +234,7 @@ enum e1000_off {
 #define TXD_IC	      (1u << 26) /* legacy */
 #define TXD_TSE	      (1u << 26) /* extended */
 #define TXD_RS	      (1u << 27)
+#define TXD_RPS	      (1u << 28) /* 82540 */
 #define TXD_DEXT      (1u << 29)
 #define TXD_VLE	      (1u << 30)
 #define TXD_IDE	      (1u << 31)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The 82574L model inside. Everything runs in the engine's thread, except that the client may
- * write the two tail pages, descriptors and buffers at any time: those words are accessed with
+ * The 82574L and 82540EM model inside. Everything runs in the engine's thread, except that the
+ * client may write the two tail pages, descriptors and buffers at any time: those words are
+ * accessed with
  * __atomic, read once, and never trusted.
  */
 #ifndef E1000_INTERNAL_H
@@ -20,13 +21,53 @@
 #define E1000_NVM_WORDS	 64u
 #define E1000_SHARED_OFF 0x2000u
 #define E1000_SHARED_LEN 0x2000u
-#define E1000_FIFO_KIB	 40u
 #define E1000_MAX_FRAME	 16380u /* longest that RCTL.LPE lets in, FCS not counted */
 #define E1000_BATCH	 32u
 #define E1000_TX_BUDGET	 64u /* descriptors or segments a queue a poll */
 #define E1000_TX_BUF	 (65536u + 512u)
 #define E1000_RX_DESCS	 128u /* most units of 16 bytes that one frame may take */
 #define E1000_SEGS	 16u
+
+struct e1000;
+
+/** A run of registers. Those in no table read 0 and drop what is written. */
+struct e1000_reg {
+	uint16_t off, n; /* first, how many words */
+	uint32_t reset, mask;
+	uint32_t (*rd)(struct e1000 *e, uint32_t off);
+	void (*wr)(struct e1000 *e, uint32_t off, uint32_t v); /* after the store under the mask */
+	bool keep;					       /* CTRL.RST leaves it alone */
+};
+
+/** In what the chips differ; where a few bits or numbers do not tell it, by functions. */
+struct e1000_variant {
+	const char *name;
+	/** Registers that the other chip has not, or has otherwise; they go before the common ones.
+	 */
+	const struct e1000_reg *regs;
+	unsigned nregs;
+	uint32_t (*alias)(uint32_t off); /* a second place of a register; may be NULL */
+	/** Identity, capabilities, and the BARs besides those of registers and I/O. */
+	void (*pci)(struct fl_model *m, const uint8_t mac[6]);
+	unsigned io_bar;
+	uint32_t io_size;
+
+	unsigned queues;
+	bool queue_enable;   /* a transmit queue runs only while its TARC says so */
+	bool tso_context;    /* segmentation has a context of its own */
+	uint32_t tx_report;  /* command bits of a descriptor that ask for DD */
+	uint32_t fifo_kib;   /* packet buffer, which PBA divides */
+	uint32_t causes;     /* bits of ICR, IMS */
+	uint32_t icr_assert; /* the one that follows the others, if there is one */
+	uint32_t status;     /* fixed bits */
+	uint32_t rfctl;	     /* bits that are as if set */
+
+	const uint16_t *nvm; /* address and checksum still to be put in */
+	struct {
+		uint16_t id2, ctrl1000, control, status, ext_control;
+		bool paged;
+	} phy;
+};
 
 /** A ring as poll() found it in the registers. */
 struct e1000_ring {
@@ -46,7 +87,7 @@ struct e1000_txctx {
 /** What is left to send of a frame whose descriptors have been read. */
 struct e1000_txq {
 	struct e1000_ring r;
-	struct e1000_txctx ctx;
+	struct e1000_txctx ctx[2]; /* the second for segmentation, if that is kept apart */
 	/* frame whose descriptors are being read; the first one says what is asked for */
 	bool open, bad, tse;
 	uint32_t popts; /* dword 3 */
@@ -77,9 +118,15 @@ struct e1000_phy {
 };
 
 struct e1000_fifo {
-	uint32_t used, cap, head, tail; /* bytes; head = next to read */
+	uint32_t used, cap, head, tail, size; /* bytes; head = next to read */
 	bool xoff;
 	uint8_t *mem;
+};
+
+/** The EEPROM's serial side: bits since the start bit, and what they said. */
+struct e1000_microwire {
+	uint32_t nbits, cmd;
+	bool writable;
 };
 
 enum e1000_timer {
@@ -96,6 +143,7 @@ enum e1000_timer {
 };
 
 struct e1000 {
+	const struct e1000_variant *v;
 	struct fl_model *m;
 	const struct fl_model_iommu *mmu;
 	struct fl_wire *wire;
@@ -122,6 +170,7 @@ struct e1000 {
 	struct e1000_phy phy;
 	bool carrier;
 	uint16_t nvm[E1000_NVM_WORDS];
+	struct e1000_microwire mw;
 	uint64_t an_ns;
 	uint64_t tim_latch;
 	uint64_t tim_base, tim_start; /* the clock was tim_base when fl_now_ns() was tim_start */
@@ -130,6 +179,7 @@ struct e1000 {
 	uint32_t rss_tab[80][16]; /* Toeplitz: contribution of each nibble of the input */
 	uint32_t *own_sh;	  /* where those pages are when nobody may map them */
 	uint8_t *scratch;
+	uint8_t regmap[R_END / 4]; /* row of each register, from 1; the variant's first */
 	uint32_t r[R_END / 4];
 };
 
@@ -166,12 +216,21 @@ static inline uint32_t fl_e1000m_masked(struct e1000 *e, uint32_t off, uint32_t 
 
 uint32_t fl_e1000m_reg_read(struct e1000 *e, uint32_t off);
 void fl_e1000m_reg_write(struct e1000 *e, uint32_t off, uint32_t v);
+void fl_e1000m_regs_init(struct e1000 *e);
 /** Every register to its reset value; a software reset keeps what CTRL.RST keeps. */
 void fl_e1000m_regs_reset(struct e1000 *e, bool soft);
 /** CTRL.RST and the outside resets. */
 void fl_e1000m_reset(struct e1000 *e, bool soft);
 /** Recomputes what receive and transmit take from the registers. */
 void fl_e1000m_update(struct e1000 *e);
+
+/* what several tables name */
+uint32_t fl_e1000m_rd_eecd(struct e1000 *e, uint32_t off);
+void fl_e1000m_wr_ctrl(struct e1000 *e, uint32_t off, uint32_t v);
+void fl_e1000m_wr_update(struct e1000 *e, uint32_t off, uint32_t v);
+void fl_e1000m_wr_pba(struct e1000 *e, uint32_t off, uint32_t v);
+void fl_e1000m_wr_rdt(struct e1000 *e, uint32_t off, uint32_t v);
+void fl_e1000m_wr_tdt(struct e1000 *e, uint32_t off, uint32_t v);
 
 /* ---- ring ----------------------------------------------------------------------------- */
 
@@ -224,8 +283,13 @@ void fl_e1000m_arm(struct e1000 *e, unsigned timer, uint64_t delta_ns);
 
 /* nvm.c */
 void fl_e1000m_nvm_init(struct e1000 *e, const uint8_t mac[6]);
-void fl_e1000m_eerd(struct e1000 *e, uint32_t v);
-void fl_e1000m_eewr(struct e1000 *e, uint32_t v);
+/** One access by a word address: START and the address in, DONE and the data out. */
+void fl_e1000m_wr_eerd(struct e1000 *e, uint32_t off, uint32_t v);
+void fl_e1000m_wr_eerd_82540(struct e1000 *e, uint32_t off, uint32_t v);
+void fl_e1000m_wr_eewr(struct e1000 *e, uint32_t off, uint32_t v);
+
+/* microwire.c */
+void fl_e1000m_wr_eecd_82540(struct e1000 *e, uint32_t off, uint32_t v);
 
 /* phy.c */
 void fl_e1000m_mdic(struct e1000 *e, uint32_t v);
@@ -392,6 +456,7 @@ bool fl_e1000m_fifo_put(struct e1000 *e, const uint8_t *p, uint32_t len, bool in
 const uint8_t *fl_e1000m_fifo_peek(struct e1000 *e, uint32_t *len, bool *inexact);
 void fl_e1000m_fifo_pop(struct e1000 *e);
 
-extern const struct fl_model_ops fl_e1000e_model_ops;
+extern const struct e1000_variant fl_e1000m_82540, fl_e1000m_82574;
+extern const struct fl_model_ops fl_e1000_model_ops, fl_e1000e_model_ops;
 
 #endif

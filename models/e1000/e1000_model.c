@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Model of the Intel 82574L: creation, config space, resets, dispatch. The tail pages of BAR0
+ * Model of the Intel 82574L and 82540EM: creation, resets, dispatch. The tail pages of BAR0
  * (0x2000 and 0x3000) are memory that the client maps and poll() looks at; the rest traps.
  */
 #include <stdio.h>
@@ -8,9 +8,6 @@
 #include "e1000_internal.h"
 
 #define BAR_REGS_SIZE 0x20000u
-#define BAR_IO_SIZE   32u
-#define BAR_MSIX_SIZE 0x4000u
-#define BAR_MSIX_PBA  0x2000u
 #define TX_BUF_ROOM   16u
 #define AN_DEFAULT_MS 5u
 
@@ -62,7 +59,7 @@ void fl_e1000m_update(struct e1000 *e)
 
 	e->rctl = e->r[R_RCTL / 4];
 	e->rxcsum = e->r[R_RXCSUM / 4];
-	e->rfctl = e->r[R_RFCTL / 4];
+	e->rfctl = e->r[R_RFCTL / 4] | e->v->rfctl;
 	e->vet = (uint16_t)e->r[R_VET / 4];
 	e->rx_on = e->rctl & RCTL_EN;
 	e->rx_stamp = e->r[R_TSYNCRXCTL / 4] & TSYNC_ENABLED;
@@ -101,7 +98,7 @@ void fl_e1000m_reset(struct e1000 *e, bool soft)
 
 		fl_e1000m_ring_reset(&t->r, R_TDBAL + q * R_QUEUE_STRIDE);
 		t->open = t->pending = false;
-		memset(&t->ctx, 0, sizeof(t->ctx));
+		memset(t->ctx, 0, sizeof(t->ctx));
 		fl_e1000m_ring_reset(&e->rx[q].r, R_RDBAL + q * R_QUEUE_STRIDE);
 		e->rx[q].nwb = 0;
 	}
@@ -110,6 +107,7 @@ void fl_e1000m_reset(struct e1000 *e, bool soft)
 	for (unsigned t = 0; t < T_COUNT; t++)
 		e->due[t] = UINT64_MAX;
 	e->tx_held = false;
+	e->mw.nbits = 0;
 	memset(e->stat, 0, sizeof(e->stat));
 	fl_e1000m_regs_reset(e, soft);
 	fl_e1000m_clock_rate(e, 0);
@@ -126,33 +124,10 @@ void fl_e1000m_reset(struct e1000 *e, bool soft)
 		fl_wire_set_link(e->wire, true);
 }
 
-/* ---- PCI ------------------------------------------------------------------------------ */
-
-static void config_space(struct e1000 *e, const uint8_t mac[6])
-{
-	static const struct fl_pci_id id = {
-		.vendor = 0x8086, .device = 0x10d3, .subvendor = 0x8086, .class_code = 0x020000
-	};
-	struct fl_model *m = e->m;
-
-	fl_model_set_id(m, &id, 1);
-	fl_model_add_msix(m, 0xa0, E1000_VECTORS, 3, 0, BAR_MSIX_PBA);
-	fl_model_add_pm(m, 0xc8);
-	fl_model_add_msi(m, 0xd0, true, false);
-	fl_model_add_pcie(m, 0xe0, 1, false);
-	fl_model_add_ext_cap(m, 0x0001, 1, 0x100, 0x40);
-	fl_model_add_ext_cap(m, 0x0003, 1, 0x140, 12);
-	/* EUI-64 of the address, its first byte on top */
-	fl_model_cfg_set(m, 0x144, 4, 0xff000000u | mac[5] | mac[4] << 8 | mac[3] << 16);
-	fl_model_cfg_set(m, 0x148, 4, 0xffu | mac[2] << 8 | mac[1] << 16 | (uint32_t)mac[0] << 24);
-}
-
 static void bars(struct e1000 *e, bool shared)
 {
 	struct fl_model_bar regs = { .size = BAR_REGS_SIZE };
-	struct fl_model_bar flash = { .size = BAR_REGS_SIZE };
-	struct fl_model_bar io = { .size = BAR_IO_SIZE, .io = true };
-	struct fl_model_bar msix = { .size = BAR_MSIX_SIZE };
+	struct fl_model_bar io = { .size = e->v->io_size, .io = true };
 
 	if (shared) {
 		regs.nshared = 1;
@@ -160,9 +135,7 @@ static void bars(struct e1000 *e, bool shared)
 		regs.shared[0].size = E1000_SHARED_LEN;
 	}
 	fl_model_set_bar(e->m, 0, &regs);
-	fl_model_set_bar(e->m, 1, &flash);
-	fl_model_set_bar(e->m, 2, &io);
-	fl_model_set_bar(e->m, 3, &msix);
+	fl_model_set_bar(e->m, e->v->io_bar, &io);
 }
 
 /* ---- ops ------------------------------------------------------------------------------ */
@@ -181,8 +154,9 @@ static void destroy(void *state)
 	free(e);
 }
 
-static int parse_mac(struct fl_model *m, struct fl_args *args, uint8_t mac[6])
+static int parse_mac(const struct e1000 *e, struct fl_args *args, uint8_t mac[6])
 {
+	struct fl_model *m = e->m;
 	const uint8_t own[6] = {
 		0x52, 0x54, 0x00, 0x12, 0x34, (uint8_t)(0x56 + fl_model_ordinal(m))
 	};
@@ -198,13 +172,14 @@ static int parse_mac(struct fl_model *m, struct fl_args *args, uint8_t mac[6])
 	if (sscanf(s, "%2x:%2x:%2x:%2x:%2x:%2x%n", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
 		   &end) != 6 ||
 	    s[end]) {
-		fl_err(log, "e1000e", "mac=%s is not six bytes like 52:54:00:12:34:56", s);
+		fl_err(log, e->v->name, "mac=%s is not six bytes like 52:54:00:12:34:56", s);
 		return -EINVAL;
 	}
 	for (unsigned i = 0; i < 6; i++)
 		mac[i] = (uint8_t)v[i];
 	if (mac[0] & 1 || !memcmp(mac, "\0\0\0\0\0\0", 6)) {
-		fl_err(log, "e1000e", "mac=%s: a port needs a unicast address that is not zero", s);
+		fl_err(log, e->v->name, "mac=%s: a port needs a unicast address that is not zero",
+		       s);
 		return -EINVAL;
 	}
 	return 0;
@@ -224,7 +199,8 @@ static int allocate(struct e1000 *e)
 	return e->scratch && e->own_sh ? fl_e1000m_fifo_alloc(e) : -ENOMEM;
 }
 
-static int create(struct fl_model *m, struct fl_args *args, void **state)
+static int create(struct fl_model *m, struct fl_args *args, const struct e1000_variant *v,
+		  void **state)
 {
 	struct e1000 *e = aligned_alloc(FL_CACHE_LINE, fl_align_up(sizeof(*e), FL_CACHE_LINE));
 	struct fl_wire_port port = { fl_e1000m_receive, fl_e1000m_carrier, e };
@@ -237,17 +213,18 @@ static int create(struct fl_model *m, struct fl_args *args, void **state)
 	if (!e)
 		return -ENOMEM;
 	memset(e, 0, sizeof(*e));
+	e->v = v;
 	e->m = m;
 	e->mmu = fl_model_iommu(m);
 	e->now = fl_now_ns();
 	e->next_due = UINT64_MAX;
-	rc = parse_mac(m, args, mac);
+	rc = parse_mac(e, args, mac);
 	if (!rc)
 		rc = fl_args_bool(args, "shared", true, &shared);
 	if (!rc)
 		rc = fl_args_u64(args, "an", AN_DEFAULT_MS, &an_ms);
 	if (!rc && an_ms > 60000) {
-		fl_err(log, "e1000e", "an=: autonegotiation takes 0 to 60000 ms");
+		fl_err(log, e->v->name, "an=: autonegotiation takes 0 to 60000 ms");
 		rc = -EINVAL;
 	}
 	if (!rc)
@@ -256,7 +233,8 @@ static int create(struct fl_model *m, struct fl_args *args, void **state)
 		goto fail;
 	e->an_ns = an_ms * 1000000;
 	bars(e, shared);
-	config_space(e, mac);
+	v->pci(m, mac);
+	fl_e1000m_regs_init(e);
 	fl_e1000m_nvm_init(e, mac);
 	fl_e1000m_reset(e, false);
 	rc = fl_wire_open(m, args, &port, &e->wire);
@@ -303,7 +281,7 @@ static uint64_t bar_read(void *state, unsigned bar, uint64_t off, unsigned size)
 
 		if (bar == 0)
 			w = fl_e1000m_reg_read(e, (uint32_t)at);
-		else if (bar == 2)
+		else if (bar == e->v->io_bar)
 			w = io_read(e, at);
 		v |= (uint64_t)w << 8 * done;
 	}
@@ -321,7 +299,7 @@ static void bar_write(void *state, unsigned bar, uint64_t off, unsigned size, ui
 
 		if (bar == 0)
 			fl_e1000m_reg_write(e, (uint32_t)at, (uint32_t)(v >> 8 * done));
-		else if (bar == 2)
+		else if (bar == e->v->io_bar)
 			io_write(e, at, (uint32_t)(v >> 8 * done));
 	}
 }
@@ -347,7 +325,7 @@ static unsigned poll(void *state, uint64_t now_ns)
 	e->now = now_ns;
 	work += fl_e1000m_fifo_drain(e, 2 * E1000_BATCH);
 	work += fl_wire_poll(e->wire, now_ns, 2 * E1000_BATCH);
-	for (unsigned q = 0; q < E1000_QUEUES; q++)
+	for (unsigned q = 0; q < e->v->queues; q++)
 		work += fl_e1000m_tx(e, q);
 	poll_fpd(e);
 	if (now_ns >= e->next_due)
@@ -363,12 +341,37 @@ static uint64_t next_timer(void *state)
 	return wire < e->next_due ? wire : e->next_due;
 }
 
+static int create_82574(struct fl_model *m, struct fl_args *args, void **state)
+{
+	return create(m, args, &fl_e1000m_82574, state);
+}
+
+static int create_82540(struct fl_model *m, struct fl_args *args, void **state)
+{
+	return create(m, args, &fl_e1000m_82540, state);
+}
+
+static const char help[] =
+	"mac=XX:XX:XX:XX:XX:XX   station address (52:54:00:12:34:56 and on)\n"
+	"shared=on|off           pages 0x2000 and 0x3000 of BAR0 may be mapped (on)\n"
+	"an=MS                   how long autonegotiation takes, ms (5)\n";
+
 const struct fl_model_ops fl_e1000e_model_ops = {
 	.name = "e1000e",
-	.help = "mac=XX:XX:XX:XX:XX:XX   station address (52:54:00:12:34:56 and on)\n"
-		"shared=on|off           pages 0x2000 and 0x3000 of BAR0 may be mapped (on)\n"
-		"an=MS                   how long autonegotiation takes, ms (5)\n",
-	.create = create,
+	.help = help,
+	.create = create_82574,
+	.destroy = destroy,
+	.reset = reset,
+	.bar_read = bar_read,
+	.bar_write = bar_write,
+	.poll = poll,
+	.next_timer = next_timer,
+};
+
+const struct fl_model_ops fl_e1000_model_ops = {
+	.name = "e1000",
+	.help = help,
+	.create = create_82540,
 	.destroy = destroy,
 	.reset = reset,
 	.bar_read = bar_read,

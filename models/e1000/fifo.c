@@ -5,8 +5,6 @@
  */
 #include "e1000_internal.h"
 
-#define FIFO_MEM (E1000_FIFO_KIB * 1024u + 2 * (E1000_MAX_FRAME + 20u))
-
 struct entry {
 	uint32_t len;
 	bool inexact;
@@ -28,7 +26,8 @@ void fl_e1000m_fifo_reset(struct e1000 *e)
 
 int fl_e1000m_fifo_alloc(struct e1000 *e)
 {
-	e->fifo.mem = malloc(FIFO_MEM);
+	e->fifo.size = e->v->fifo_kib * 1024u + 2 * (E1000_MAX_FRAME + 20u);
+	e->fifo.mem = malloc(e->fifo.size);
 	return e->fifo.mem ? 0 : -ENOMEM;
 }
 
@@ -56,9 +55,9 @@ bool fl_e1000m_fifo_put(struct e1000 *e, const uint8_t *p, uint32_t len, bool in
 
 	if (f->used + c > f->cap)
 		return false;
-	if (f->tail + c > FIFO_MEM) {
+	if (f->tail + c > f->size) {
 		n = (struct entry *)(f->mem + f->tail);
-		if (f->tail + sizeof(*n) <= FIFO_MEM)
+		if (f->tail + sizeof(*n) <= f->size)
 			n->len = UINT32_MAX; /* go on at 0 */
 		f->tail = 0;
 	}
@@ -79,7 +78,7 @@ const uint8_t *fl_e1000m_fifo_peek(struct e1000 *e, uint32_t *len, bool *inexact
 
 	if (!f->used)
 		return NULL;
-	if (f->head + sizeof(*n) > FIFO_MEM || n->len == UINT32_MAX) {
+	if (f->head + sizeof(*n) > f->size || n->len == UINT32_MAX) {
 		f->head = 0;
 		n = (struct entry *)f->mem;
 	}

@@ -23,11 +23,11 @@ static uint32_t active(struct e1000 *e)
 	return *icr(e) & *ims(e) & ~ICR_ASSERT;
 }
 
-/* bit 31 follows the rest */
+/* bit 31, where there is one, follows the rest */
 static void icr_set(struct e1000 *e, uint32_t v)
 {
 	v &= ~ICR_ASSERT;
-	*icr(e) = v ? v | ICR_ASSERT : 0;
+	*icr(e) = v ? v | e->v->icr_assert : 0;
 }
 
 static void line(struct e1000 *e, bool level)
@@ -144,7 +144,7 @@ void fl_e1000m_icr_write(struct e1000 *e, uint32_t v)
 
 	if (*icr(e) & ICR_ASSERT && e->r[R_CTRL_EXT / 4] & CTRL_EXT_IAME)
 		*ims(e) &= ~e->r[R_IAM / 4];
-	if (v & ICR_OTHER)
+	if (v & e->v->causes & ICR_OTHER)
 		v |= ICR_OTHERS;
 	icr_set(e, *icr(e) & ~v);
 	changed(e, before);
@@ -154,9 +154,10 @@ void fl_e1000m_ims_set(struct e1000 *e, uint32_t v)
 {
 	uint32_t before = active(e);
 
-	*ims(e) |= v & IMS_VALID;
+	v &= e->v->causes;
+	*ims(e) |= v;
 	/* a driver that enables everything at once may ask for what the timers hold back */
-	if ((v & IMS_VALID) == IMS_VALID && e->r[R_CTRL_EXT / 4] & CTRL_EXT_TIMERS) {
+	if (v == e->v->causes && e->r[R_CTRL_EXT / 4] & CTRL_EXT_TIMERS) {
 		fl_e1000m_flush_rx_delay(e);
 		fl_e1000m_flush_tx_delay(e);
 		e->due[T_ITR] = UINT64_MAX;

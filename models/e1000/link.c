@@ -54,9 +54,8 @@ uint32_t fl_e1000m_status(struct e1000 *e)
 		v |= STATUS_LU;
 	if (e->tx_held || e->due[T_PAUSE] != UINT64_MAX)
 		v |= STATUS_TXOFF;
-	if (!(ctrl & CTRL_GIO_DISABLE))
-		v |= STATUS_GIO_MASTER;
-	return v;
+	v |= e->v->status;
+	return ctrl & CTRL_GIO_DISABLE ? v & ~STATUS_GIO_MASTER : v;
 }
 
 bool fl_e1000m_pause(struct e1000 *e, const uint8_t *p, uint32_t len)

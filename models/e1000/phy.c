@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* PHY (BM, id 0x01410CB1): MDIC, pages, autonegotiation. */
+/* PHY: MDIC, pages of those that have them, autonegotiation. */
 #include "e1000_internal.h"
 
 #define MDIC_REG(v)  (((v) >> 16) & 31u)
@@ -34,14 +34,15 @@ void fl_e1000m_phy_reset(struct e1000 *e, bool power_on)
 	*p = (struct e1000_phy){ .bmcr = 0x1140,
 				 .anar = 0x0de1,
 				 .annp = 0x2001,
-				 .ctrl1000 = 0x0f00,
+				 .ctrl1000 = e->v->phy.ctrl1000,
 				 .neg = 0x0de1,
-				 .neg_1000 = 0x0f00,
+				 .neg_1000 = e->v->phy.ctrl1000,
 				 .p2_16 = 0x0088,
 				 .p2_21 = 0x1046,
 				 .p3 = { 0, 0, 0x4005, 0 },
 				 .link_latch = true };
-	p->p0[16] = 0x3360;
+	p->p0[16] = e->v->phy.control;
+	p->p0[20] = e->v->phy.ext_control;
 }
 
 bool fl_e1000m_phy_common(const struct e1000 *e)
@@ -102,7 +103,7 @@ static void bmcr_write(struct e1000 *e, uint16_t v)
 
 static uint16_t status17(const struct e1000 *e)
 {
-	uint16_t v = 0x0008;
+	uint16_t v = e->v->phy.status;
 	bool full;
 
 	v |= fl_e1000m_phy_speed(e, &full) << 14;
@@ -114,9 +115,13 @@ static uint16_t status17(const struct e1000 *e)
 }
 
 /* where a register of a page lives; *w = may be written */
-static uint16_t *plain_reg(struct e1000_phy *p, unsigned reg, bool *w)
+static uint16_t *plain_reg(struct e1000 *e, unsigned reg, bool *w)
 {
+	struct e1000_phy *p = &e->phy;
+
 	*w = true;
+	if (!e->v->phy.paged && reg >= 22)
+		return NULL;
 	switch (p->page << 8 | reg) {
 	case 0x010:
 	case 0x012:
@@ -170,7 +175,7 @@ static bool phy_read(struct e1000 *e, unsigned reg, uint16_t *v)
 		*v = 0x0141;
 		return true;
 	case 3:
-		*v = 0x0cb1;
+		*v = e->v->phy.id2;
 		return true;
 	case 4:
 		*v = p->anar;
@@ -198,14 +203,14 @@ static bool phy_read(struct e1000 *e, unsigned reg, uint16_t *v)
 		return true;
 	case 22:
 		*v = p->page;
-		return true;
+		return e->v->phy.paged;
 	case 17:
 		if (!p->page) {
 			*v = status17(e);
 			return true;
 		}
 	}
-	r = plain_reg(p, reg, &w);
+	r = plain_reg(e, reg, &w);
 	if (!r)
 		return false;
 	*v = *r;
@@ -232,10 +237,11 @@ static bool phy_write(struct e1000 *e, unsigned reg, uint16_t v)
 		p->ctrl1000 = v;
 		return true;
 	case 22:
-		p->page = v & 0x7f;
-		return true;
+		if (e->v->phy.paged)
+			p->page = v & 0x7f;
+		return e->v->phy.paged;
 	}
-	r = plain_reg(p, reg, &w);
+	r = plain_reg(e, reg, &w);
 	if (!r || !w)
 		return false;
 	*r = v;

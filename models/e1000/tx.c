@@ -77,6 +77,7 @@ static unsigned quick_batch(struct e1000 *e, struct e1000_txq *t, unsigned max, 
 	struct fl_frame f[E1000_BATCH];
 	uint64_t q1[E1000_BATCH], bytes = 0, *cls = NULL;
 	const bool all = reports_all(e);
+	const uint32_t report = e->v->tx_report;
 	unsigned n, sent, last = 0;
 
 	if (max > E1000_BATCH)
@@ -106,7 +107,7 @@ static unsigned quick_batch(struct e1000 *e, struct e1000_txq *t, unsigned max, 
 	for (unsigned k = 0; k < sent; k++) {
 		uint32_t len = f[k].len;
 
-		if (q1[k] & TXD_RS || all) {
+		if (q1[k] & report || all) {
 			write_dd(e, r, r->head + k, 0, q1[k]);
 			d->written = true;
 			d->late = q1[k] & TXD_IDE;
@@ -176,7 +177,7 @@ static bool step(struct e1000 *e, struct e1000_txq *t, struct done *d)
 		return false;
 	dw2 = (uint32_t)q[1];
 	if (dw2 & TXD_DEXT && !TXD_DTYP(dw2)) {
-		fl_e1000m_txctx_set(&t->ctx, q[0], q[1]);
+		fl_e1000m_txctx_set(&t->ctx[e->v->tso_context && dw2 & TXD_TSE], q[0], q[1]);
 	} else {
 		bool dext = dw2 & TXD_DEXT;
 
@@ -197,7 +198,7 @@ static bool step(struct e1000 *e, struct e1000_txq *t, struct done *d)
 				fl_e1000m_count(e, S_TSCTFC, 1);
 		}
 	}
-	if (q[1] & TXD_RS || reports_all(e)) {
+	if (q[1] & e->v->tx_report || reports_all(e)) {
 		write_dd(e, r, r->head, q[0], q[1]);
 		d->written = true;
 		d->late = q[1] & TXD_IDE;
@@ -216,7 +217,7 @@ unsigned fl_e1000m_tx(struct e1000 *e, unsigned q)
 	uint32_t head, low;
 
 	if (!e->tx_on || e->due[T_PAUSE] != UINT64_MAX || !fl_model_bus_master(e->m) ||
-	    !(fl_e1000m_rd(e, R_TARC + q * R_QUEUE_STRIDE) & TARC_EN))
+	    (e->v->queue_enable && !(fl_e1000m_rd(e, R_TARC + q * R_QUEUE_STRIDE) & TARC_EN)))
 		return 0;
 	if (t->pending)
 		work = fl_e1000m_tx_pending(e, t);

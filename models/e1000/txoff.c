@@ -95,6 +95,7 @@ static bool own_fcs(struct e1000_txq *t)
 
 void fl_e1000m_tx_finish(struct e1000 *e, struct e1000_txq *t, uint32_t dw2, uint32_t dw3)
 {
+	const struct e1000_txctx *c = &t->ctx[e->v->tso_context && t->tse];
 	bool dext = dw2 & TXD_DEXT;
 	uint32_t css = dw3 >> 8 & 0xff, cso = dw2 >> 16 & 0xff;
 	struct span all;
@@ -106,14 +107,14 @@ void fl_e1000m_tx_finish(struct e1000 *e, struct e1000_txq *t, uint32_t dw2, uin
 	t->end = t->len;
 	if (t->tse) {
 		/* nothing to cut, or no size to cut by */
-		if (!t->ctx.mss || t->ctx.hdrlen < 14 || t->ctx.hdrlen > t->len) {
+		if (!c->mss || c->hdrlen < 14 || c->hdrlen > t->len) {
 			fl_e1000m_count(e, S_TSCTFC, 1);
 			return;
 		}
-		t->off = t->ctx.hdrlen;
-		if (t->ctx.paylen && t->ctx.paylen < t->end - t->off)
-			t->end = t->off + t->ctx.paylen;
-		t->pctx = t->ctx;
+		t->off = c->hdrlen;
+		if (c->paylen && c->paylen < t->end - t->off)
+			t->end = t->off + c->paylen;
+		t->pctx = *c;
 		t->pending = true;
 		return;
 	}
@@ -128,7 +129,7 @@ void fl_e1000m_tx_finish(struct e1000 *e, struct e1000_txq *t, uint32_t dw2, uin
 	if (!dext && dw2 & TXD_IC && css < t->len)
 		store_sum(all, cso, sum_range(0, all, NULL, 0, css, 0), false);
 	if (dext)
-		checksums(&t->ctx, t->popts, all, NULL, 0, 0);
+		checksums(c, t->popts, all, NULL, 0, 0);
 	t->pending = true;
 }
 
