@@ -259,7 +259,7 @@ static int opt_tx_first(struct tp_conf *c, const char *arg)
 #define AT(field) offsetof(struct tp_conf, field)
 
 static const struct opt options[] = {
-	{ "allow", 'a', "URI", "a port: model:NAME,…, vfio-user:PATH or pci:ADDRESS; repeatable",
+	{ "allow", 'a', "URI", "a port: model:NAME,…, vfio-user:PATH or pci:ADDRESS,…; repeatable",
 	  CALL, .call = opt_uri },
 	{ "interactive", 'i', NULL, "read commands; `help` lists them", FLAG, AT(interactive) },
 	{ "forward-mode", 0, "MODE",

@@ -43,17 +43,20 @@ static void port_defaults(struct tp *tp, struct tp_port *p)
 	p->conf_due = true;
 }
 
-/** A copy of the URI; a bare PCI address, as DPDK has it, becomes one. */
+/** A copy of the URI; a bare PCI address, as DPDK has it, becomes one and keeps its options. */
 static char *whole_uri(const char *uri)
 {
-	unsigned seg = 0, bus, dev, fn;
+	unsigned seg, bus, dev, fn;
 	int end = 0;
 	char *out;
 
-	if ((sscanf(uri, "%4x:%2x:%2x.%1x%n", &seg, &bus, &dev, &fn, &end) != 4 || uri[end]) &&
-	    (seg = 0, sscanf(uri, "%2x:%2x.%1x%n", &bus, &dev, &fn, &end) != 3 || uri[end]))
+	if (sscanf(uri, "%5x:%2x:%2x.%1x%n", &seg, &bus, &dev, &fn, &end) != 4 &&
+	    (seg = 0, sscanf(uri, "%2x:%2x.%1x%n", &bus, &dev, &fn, &end) != 3))
 		return strdup(uri);
-	return asprintf(&out, "pci:%04x:%02x:%02x.%x", seg, bus, dev, fn) < 0 ? NULL : out;
+	if (uri[end] && uri[end] != ',')
+		return strdup(uri);
+	return asprintf(&out, "pci:%04x:%02x:%02x.%x%s", seg, bus, dev, fn, uri + end) < 0 ? NULL
+											   : out;
 }
 
 int tp_port_attach(struct tp *tp, const char *uri, unsigned *id)

@@ -2,7 +2,6 @@
 /* Contexts: schemes, and the dispatch of events. */
 #include "dev_internal.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -19,8 +18,7 @@ struct fl_scheme_node {
 
 static int open_vfio_user(struct fl_ctx *ctx, const char *rest, void *arg, struct fl_vfio_dev **out)
 {
-	char *end;
-	long fd;
+	int fd;
 
 	if (strncmp(rest, "fd=", 3) != 0) {
 		if (*rest)
@@ -28,18 +26,22 @@ static int open_vfio_user(struct fl_ctx *ctx, const char *rest, void *arg, struc
 		fl_err(fl_ctx_log(ctx), "dev", "vfio-user: needs a socket's path, or fd=N");
 		return -EINVAL;
 	}
-	errno = 0;
-	fd = strtol(rest + 3, &end, 10);
-	if (end == rest + 3 || *end || errno || fd < 0 || fd > INT_MAX) {
+	fd = fl_uri_fd(rest + 3);
+	if (fd < 0) {
 		fl_err(fl_ctx_log(ctx), "dev", "vfio-user:%s: no number of a file descriptor",
 		       rest);
-		return -EINVAL;
+		return fd;
 	}
-	return fl_vfio_user_open(ctx->space, NULL, (int)fd, fl_ctx_log(ctx), out);
+	return fl_vfio_user_open(ctx->space, NULL, fd, fl_ctx_log(ctx), out);
 }
 
 static int open_pci(struct fl_ctx *ctx, const char *rest, void *arg, struct fl_vfio_dev **out)
 {
+	struct fl_pci_uri u;
+	int err = fl_uri_pci(fl_ctx_log(ctx), rest, &u);
+
+	if (err)
+		return err;
 	fl_err(fl_ctx_log(ctx), "dev",
 	       "pci:%s: this build has no kernel VFIO transport; use vfio-user: or model:", rest);
 	return -EOPNOTSUPP;

@@ -85,6 +85,22 @@ static inline void fl_ctx_forget(const struct fl_dev *dev)
 		dev->ctx->current = NULL;
 }
 
+/* uri.c: each says in a message what is wrong, and what is known */
+#define FL_BDF_SIZE 14u
+
+struct fl_pci_uri {
+	char address[FL_BDF_SIZE]; /* "0000:01:00.0" */
+	struct fl_vfio_open how;   /* .opener is the one below, or NULL */
+	char opener[108];	   /* what fits into a sockaddr_un */
+};
+
+/** A file descriptor's number, or -EINVAL; digits only. */
+int fl_uri_fd(const char *text);
+/** Takes "[SSSS:]BB:DD.F" and writes it whole; returns its length in `text`, 0 = none there. */
+size_t fl_uri_bdf(const char *text, char out[FL_BDF_SIZE]);
+/** @text  what stands behind "pci:" */
+int fl_uri_pci(const struct fl_log *log, const char *text, struct fl_pci_uri *out);
+
 /* dev.c */
 void fl_dev_event(struct fl_dev *dev, const struct fl_watch *w);
 
