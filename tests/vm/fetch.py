@@ -29,7 +29,7 @@ import urllib.parse
 
 CACHE = os.path.abspath(os.environ.get('FL_CACHE') or os.path.expanduser('~/.cache/faultline'))
 KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
-QEMU_SUITES = ['trixie', 'trixie-backports']
+NEWER = ['trixie', 'trixie-backports']  # for what is newer than this machine's own Debian
 LAYOUT = 1  # raise it when what is kept of the packages changes: older folders are then not used
 LISTS_AGE = 3600  # seconds for which apt's lists are new enough
 USELESS = ['usr/share/doc', 'usr/share/man', 'usr/share/locale', 'usr/share/info', 'var']
@@ -41,6 +41,10 @@ Package = collections.namedtuple('Package', 'name version size')
 
 class Error(Exception):
     """says what is wrong and what to do"""
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 # ---- telling how far we are
@@ -124,7 +128,7 @@ class Apt:
             'APT::Sandbox::User "";', 'Acquire::Languages "none";', 'Acquire::Retries "2";',
             'Acquire::http::Timeout "30";', ''])
         stamp = os.path.join(self.dir, 'stamp')
-        want = hashlib.sha256((sources + conf).encode()).hexdigest()
+        want = digest(sources + conf)
         with contextlib.suppress(OSError), open(stamp) as f:
             young = time.time() - os.path.getmtime(stamp) < LISTS_AGE
             if young and f.read() == want and not refresh:
@@ -138,6 +142,9 @@ class Apt:
         with open(stamp, 'w') as f:
             f.write(want)
 
+    def names(self):
+        return self('apt-cache', 'pkgnames').split()
+
     def uris(self, *args):
         """what apt would download, as [Package]"""
         out = self('apt-get', '-qq', '--print-uris', *args)
@@ -148,7 +155,7 @@ class Apt:
     def download(self, what, packages, to):
         """continues where an interrupted run stopped"""
         total = sum(p.size for p in packages) >> 20
-        say(f'fetch: {what}: {len(packages)} packages, {total} MB')
+        say(f'{what}: {len(packages)} packages, {total} MB')
         os.makedirs(to, exist_ok=True)
         with tempfile.TemporaryFile('w+') as log:
             proc = subprocess.Popen(['apt-get', '-c', f'{self.dir}/apt.conf', '-qq', 'download',
@@ -157,7 +164,7 @@ class Apt:
             try:
                 while proc.poll() is None:
                     done = sum(f.stat().st_size for f in os.scandir(to)) >> 20
-                    progress(f'fetch: {what}: {done} of {total} MB')
+                    progress(f'{what}: {done} of {total} MB')
                     time.sleep(0.2)
             finally:
                 proc.kill()
@@ -172,16 +179,17 @@ def host_apt():
     return Apt('host', mirrors())
 
 
-def qemu_apt():
-    return Apt('qemu', [(mirrors()[0][0], suite) for suite in QEMU_SUITES])
+def newer_apt():
+    return Apt('trixie', [(mirrors()[0][0], suite) for suite in NEWER])
 
 
 # ---- the cache
 
-def unpacked(kind, apt, choose, refresh):
-    """folder with the packages that choose(apt) names, unpacked; apt() is called if it is needed"""
+def cached(kind, recipe, plan, refresh):
+    """A folder of this kind. If there is none, or refresh asks, plan() says its name and how to
+    fill(folder). recipe tells apart what the project wants of the kind from what it once wanted."""
     home = os.path.join(CACHE, kind)
-    current = os.path.join(home, f'current-{LAYOUT}')
+    current = os.path.join(home, f'current-{recipe}')
     if os.path.exists(current) and not refresh:
         return os.path.realpath(current)
     with lock(home):
@@ -189,35 +197,52 @@ def unpacked(kind, apt, choose, refresh):
             return os.path.realpath(current)  # another run has just done it
         for leftover in glob.glob(os.path.join(home, 'tmp.*')):
             shutil.rmtree(leftover)
-        apt = apt()
-        with lock(apt.dir):
-            progress(f'fetch: {kind}: asking the mirror')
-            apt.update(refresh)
-            packages = sorted(choose(apt))
-        names = '\n'.join(f'{p.name}={p.version}' for p in packages)
-        key = hashlib.sha256(f'{LAYOUT}\n{names}'.encode()).hexdigest()[:16]
-        folder = os.path.join(home, key)
+        name, fill = plan()
+        folder = os.path.join(home, name)
         if not os.path.exists(folder):
-            debs = os.path.join(home, f'download-{key}')
-            apt.download(kind, packages, debs)
             tmp = tempfile.mkdtemp(prefix='tmp.', dir=home)
-            for n, deb in enumerate(sorted(glob.glob(f'{debs}/*.deb')), 1):
-                progress(f'fetch: {kind}: unpacking {n} of {len(packages)}')
-                subprocess.run(['dpkg-deb', '-x', deb, tmp], check=True)
-            for d in USELESS:
-                shutil.rmtree(os.path.join(tmp, d), ignore_errors=True)
-            with open(os.path.join(tmp, 'packages'), 'w') as f:
-                f.write(names + '\n')
+            fill(tmp)
             os.chmod(tmp, 0o755)
             os.rename(tmp, folder)
-            shutil.rmtree(debs)
-        link = os.path.join(home, 'tmp.link')
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(link)
-        os.symlink(key, link)
+        link = os.path.join(tempfile.mkdtemp(prefix='tmp.', dir=home), 'link')
+        os.symlink(name, link)
         os.replace(link, current)
-        say(f'fetch: {kind}: {folder}')
+        os.rmdir(os.path.dirname(link))
+        say(f'{kind}: {folder}')
     return folder
+
+
+def unpacked(kind, choose, refresh, apts=(host_apt,)):
+    """folder with the packages that choose(apt) names, of the first apt that has them, unpacked"""
+    def plan():
+        for make in apts:
+            apt = make()
+            with lock(apt.dir):
+                progress(f'{kind}: asking the mirror')
+                apt.update(refresh)
+                packages = sorted(choose(apt))
+            if packages:
+                break
+        else:
+            raise Error(f'apt offers no {kind} for {os_release()["VERSION_CODENAME"]}: have its '
+                        "-security or -backports suite among apt's sources")
+        names = ''.join(f'{p.name}={p.version}\n' for p in packages)
+        key = digest(names)
+        debs = os.path.join(CACHE, kind, f'download-{key}')
+
+        def fill(folder):
+            apt.download(kind, packages, debs)
+            for n, deb in enumerate(sorted(glob.glob(f'{debs}/*.deb')), 1):
+                progress(f'{kind}: unpacking {n} of {len(packages)}')
+                subprocess.run(['dpkg-deb', '-x', deb, folder], check=True)
+            for d in USELESS:
+                shutil.rmtree(os.path.join(folder, d), ignore_errors=True)
+            with open(os.path.join(folder, 'packages'), 'w') as f:
+                f.write(names)
+            shutil.rmtree(debs)
+        return f'{LAYOUT}-{key}', fill
+
+    return cached(kind, LAYOUT, plan, refresh)
 
 
 def version_of(folder, package):
@@ -238,8 +263,8 @@ def one(folder, *patterns):
 
 def qemu(refresh=False):
     package = 'qemu-system-x86'
-    top = unpacked('qemu', qemu_apt, lambda apt: apt.uris(
-        'install', '--no-install-recommends', '-t', QEMU_SUITES[-1], package), refresh)
+    top = unpacked('qemu', lambda apt: apt.uris(
+        'install', '--no-install-recommends', '-t', NEWER[-1], package), refresh, [newer_apt])
     lib = f'{top}/usr/lib/x86_64-linux-gnu'
     argv = ['env', f'QEMU_MODULE_DIR={lib}/qemu', one(lib, 'ld-linux-x86-64.so.2'),
             '--library-path', lib, f'{top}/usr/bin/qemu-system-x86_64']
@@ -251,31 +276,28 @@ def qemu(refresh=False):
 def image_package(apt, series):
     """the newest linux-image-SERIES.N-amd64; where it is not signed yet, the same unsigned"""
     pattern = rf'linux-image-{re.escape(series)}\.(\d+)(?:\+deb(\d+))?-amd64(-unsigned)?'
-    names = apt('apt-cache', 'pkgnames').split()
-    found = [m for m in (re.fullmatch(pattern, n) for n in names) if m]
-    if not found:
-        raise Error(f'apt offers no kernel {series} for {apt.suites[0][1]}: have its -security or '
-                    "-backports suite among apt's sources")
-    return max(found, key=lambda m: (int(m[1]), int(m[2] or 0), not m[3]))[0]
+    found = [m for m in (re.fullmatch(pattern, name) for name in apt.names()) if m]
+    newest = max(found, default=None, key=lambda m: (int(m[1]), int(m[2] or 0), not m[3]))
+    return apt.uris('download', newest[0]) if newest else []
 
 
 def stock_kernel(series='6.12', refresh=False):
-    top = unpacked(f'kernel-{series}', host_apt,
-                   lambda apt: apt.uris('download', image_package(apt, series)), refresh)
+    top = unpacked(f'kernel-{series}', lambda apt: image_package(apt, series), refresh)
     version = os.path.basename(one(top, 'boot/vmlinuz-*'))[len('vmlinuz-'):]
     modules = one(top, f'lib/modules/{version}', f'usr/lib/modules/{version}')
     return Kernel(f'{top}/boot/vmlinuz-{version}', version, modules)
 
 
 def busybox(refresh=False):
-    top = unpacked('busybox', host_apt, lambda apt: apt.uris('download', 'busybox-static'), refresh)
+    top = unpacked('busybox', lambda apt: apt.uris('download', 'busybox-static'), refresh)
     return one(top, 'bin/busybox', 'usr/bin/busybox')
 
 
 def linux_source(series='6.12', refresh=False):
-    """(tarball, version)"""
+    """(tarball, version); a series that this machine's Debian has not comes from the newer one"""
     package = f'linux-source-{series}'
-    top = unpacked(f'source-{series}', host_apt, lambda apt: apt.uris('download', package), refresh)
+    top = unpacked(f'source-{series}', lambda apt: package in apt.names()
+                   and apt.uris('download', package) or [], refresh, [host_apt, newer_apt])
     return one(top, f'usr/src/{package}.tar.xz'), version_of(top, package)
 
 

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Kernels for the VM lanes, built from Debian's linux-source: tinyconfig and a fragment on top.
+
+  kernel.py SERIES FRAGMENT [PATCH...]    as in: kernel.py 6.12 config/kernel/vfio.config
+
+Prints the folder in the cache with bzImage, .config and System.map. It is built once for each
+source version, fragment, list of patches and compiler; --refresh looks for a newer source.
+"""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import fetch
+
+ABOUT = 1450  # files that a build compiles, for the progress line alone
+# what else the same sources would put into each build
+SAME = {'KBUILD_BUILD_TIMESTAMP': 'Thu Jan  1 00:00:00 UTC 1970', 'KBUILD_BUILD_USER': 'faultline',
+        'KBUILD_BUILD_HOST': 'lane', 'LC_ALL': 'C'}
+TOOLS = ['make', 'gcc', 'flex', 'bison', 'bc', 'xz', 'patch']
+
+
+def run(cwd, *cmd, **more):
+    r = subprocess.run(cmd, cwd=cwd, capture_output=True, text=True,
+                       env={**os.environ, **SAME}, **more)
+    if r.returncode:
+        raise fetch.Error(f'{" ".join(cmd)}: {(r.stderr or r.stdout).strip()[-2000:]}')
+    return r.stdout
+
+
+def compile_all(tree):
+    """make bzImage, with a line that tells how far it is"""
+    log = os.path.join(tree, 'log')
+    jobs = len(os.sched_getaffinity(0))
+    with open(log, 'w') as f:
+        proc = subprocess.Popen(['nice', 'make', f'-j{jobs}', 'bzImage'], cwd=tree, text=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=f,
+                                env={**os.environ, **SAME})
+        try:
+            done = 0
+            for line in proc.stdout:
+                f.write(line)
+                done += line.startswith(('  CC ', '  AS '))
+                fetch.progress(f'kernel: compiled {done} of about {max(ABOUT, done)} files')
+        finally:
+            proc.terminate()
+            proc.wait()
+    if proc.returncode:
+        with open(log) as f:
+            raise fetch.Error('the kernel does not build:\n' + ''.join(f.readlines()[-30:]))
+
+
+def configure(tree, fragment):
+    """tinyconfig and the fragment; every line of it has to hold afterwards"""
+    config = os.path.join(tree, '.config')
+    run(tree, 'make', '-s', 'tinyconfig')
+    with open(config, 'a') as f:
+        f.write(fragment)
+    run(tree, 'make', '-s', 'olddefconfig')
+    with open(config) as f:
+        have = dict(re.findall(r'^(CONFIG_\w+)=(.*)', f.read(), re.M))
+    want = dict(re.findall(r'^(CONFIG_\w+)=(.*)', fragment, re.M))
+    want.update(dict.fromkeys(re.findall(r'^# (CONFIG_\w+) is not set', fragment, re.M), 'n'))
+    lost = [f'{k}={v} (is {have.get(k, "n")})' for k, v in want.items() if have.get(k, 'n') != v]
+    if lost:
+        raise fetch.Error(f'the configuration did not take {", ".join(lost)}: an option that it '
+                          'depends on is off, or has another name in this version')
+
+
+def built(series, fragment, patches=(), refresh=False):
+    """Kernel with no modules, of the newest linux-source of this series with these patches"""
+    texts = []
+    for path in (fragment, *patches):
+        with open(path) as f:
+            texts.append(f.read())
+    compiler = run('/', 'gcc', '-dumpfullversion').strip()
+    recipe = fetch.digest('\0'.join([compiler, *texts]))
+
+    def plan():
+        missing = [t for t in TOOLS if not shutil.which(t)]
+        if missing:
+            raise fetch.Error(f'to build a kernel: no {", ".join(missing)}; config/setup.sh build vm')
+        tarball, version = fetch.linux_source(series, refresh)
+
+        def fill(folder):
+            tree = os.path.join(folder, 'tree')
+            os.mkdir(tree)
+            fetch.say(f'kernel: {series} from {version}, gcc {compiler}: some minutes')
+            fetch.progress('kernel: unpacking')
+            run(tree, 'tar', '-xJf', tarball, '--strip-components=1', '--exclude=Documentation/*/*')
+            for text in texts[1:]:
+                run(tree, 'patch', '-p1', '-s', '-N', input=text)
+            configure(tree, texts[0])
+            compile_all(tree)
+            for name in ('arch/x86/boot/bzImage', '.config', 'System.map'):
+                os.rename(os.path.join(tree, name), os.path.join(folder, os.path.basename(name)))
+            with open(os.path.join(folder, 'release'), 'w') as f:
+                f.write(run(tree, 'make', '-s', 'kernelrelease'))
+            shutil.rmtree(tree)
+        return f'{fetch.digest(version)[:8]}-{recipe}', fill
+
+    top = fetch.cached(f'linux-{series}', recipe, plan, refresh)
+    with open(os.path.join(top, 'release')) as f:
+        return fetch.Kernel(os.path.join(top, 'bzImage'), f.read().strip(), None)
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    ap.add_argument('series')
+    ap.add_argument('fragment')
+    ap.add_argument('patches', nargs='*', metavar='patch')
+    ap.add_argument('--refresh', action='store_true', help='ask the mirror for a newer source')
+    args = ap.parse_args()
+    try:
+        print(os.path.dirname(built(args.series, args.fragment, args.patches, args.refresh).image))
+    except (fetch.Error, OSError, subprocess.CalledProcessError) as e:
+        sys.exit(f'kernel: {e}')
+    except KeyboardInterrupt:
+        sys.exit('kernel: interrupted')
+
+
+if __name__ == '__main__':
+    main()
