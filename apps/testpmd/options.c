@@ -229,6 +229,19 @@ static int opt_mp_alloc(struct tp_conf *c, const char *arg)
 	return i < 0 ? i : 0;
 }
 
+static int opt_irq(struct tp_conf *c, const char *arg)
+{
+	static const char *const kinds[] = { [FL_IRQ_INTX - 1] = "legacy",
+					     [FL_IRQ_MSI - 1] = "msi",
+					     [FL_IRQ_MSIX - 1] = "msix",
+					     NULL };
+	int i = one_of(arg, kinds);
+
+	if (i >= 0)
+		c->irq = (enum fl_irq_kind)(i + 1);
+	return i < 0 ? i : 0;
+}
+
 static int opt_mode(struct tp_conf *c, const char *arg)
 {
 	c->mode = arg;
@@ -318,6 +331,8 @@ static const struct opt options[] = {
 	  .call = opt_mp_alloc },
 	{ "rx-intr", 0, NULL, "idle forwarding threads sleep until packets come", FLAG,
 	  AT(rx_intr) },
+	{ "vfio-intr", 0, "legacy|msi|msix", "kind of interrupt (the best of the device)", CALL,
+	  .call = opt_irq },
 	{ "hot-plug", 0, NULL, "try each second to bring a removed port back", FLAG, AT(hot_plug) },
 	{ "cmdline-file", 0, "FILE", "run commands from a file first", TEXT, AT(cmdline_file) },
 	{ "record-core-cycles", 0, NULL, "show cycles a packet with the statistics", FLAG,

@@ -240,6 +240,7 @@ static int port_configure(struct tp *tp, unsigned id)
 		.offloads = wanted_offloads(tp, p),
 		.rx_intr = tp->conf.rx_intr,
 		.speeds = p->speeds,
+		.irq = tp->conf.irq,
 	};
 	int ret;
 

@@ -44,6 +44,7 @@ struct tp_conf {
 	enum tp_topology topology;
 	enum tp_mp_alloc mp_alloc;
 	enum fl_log_level log_level;
+	enum fl_irq_kind irq;
 	bool interactive, auto_start, multi_flow, no_flush_rx, no_lsc, hot_plug, rx_intr;
 	bool record_cycles, record_bursts, no_start;
 	const char *xstats; /* comma list of names */

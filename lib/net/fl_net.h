@@ -141,6 +141,8 @@ struct fl_port_conf {
 	struct fl_rss_conf rss;
 	bool rx_intr;	 /* make queue interrupts possible */
 	uint32_t speeds; /* FL_SPEED_* to offer the partner; no speed bit = all */
+	/** take this kind of interrupt or fail to start; FL_IRQ_NONE = the best that can be had */
+	enum fl_irq_kind irq;
 };
 
 struct fl_rxq_conf {

@@ -209,6 +209,10 @@ static int check_conf(const struct fl_port *p, const struct fl_port_info *info,
 		       fl_net_uri(p), info->chip);
 		return -EOPNOTSUPP;
 	}
+	if ((unsigned)c->irq > FL_IRQ_MSIX) {
+		fl_err(p->log, "net", "%s: irq %u is no kind of interrupt", fl_net_uri(p), c->irq);
+		return -EINVAL;
+	}
 	return fl_net_check_speeds(p, info, c->speeds);
 }
 

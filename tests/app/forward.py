@@ -97,7 +97,9 @@ def variants():
     """topologies, allocation kinds, queues, threads, generated packets, interrupts"""
     two = ('--tx-first', '--duration', '0.2')
     for args in (('--mp-alloc=anon',), ('--mp-alloc=xmem',), ('--nb-cores=2', '--rxq=2', '--txq=2'),
-                 ('--port-topology=chained',), ('--burst=1',), ('--rx-intr',), ('--rxd=256', '--txd=256'),
+                 ('--port-topology=chained',), ('--burst=1',), ('--rx-intr',),
+                 ('--rx-intr', '--vfio-intr=legacy'), ('--rx-intr', '--vfio-intr=msi'), ('--vfio-intr=msix',),
+                 ('--rxd=256', '--txd=256'),
                  ('--enable-rx-cksum', '--enable-scatter', '--max-pkt-len=9000', '--txpkts=64,100,200'),
                  ('--mbcache=0', '-l', '0')):
         j, _ = testpmd(*WIRE, *two, *args)
@@ -113,6 +115,7 @@ def refusals():
     line, 1 for the rest"""
     for rc, args, words in (
             (2, ('--burst=0',), 'want a number from 1 to 512'),
+            (2, ('--vfio-intr=intx',), 'want legacy|msi|msix'),
             (2, ('--forward-mode=nope',), 'want MODE'),
             (2, ('stray',), 'stray'),
             (2, ('--nope',), 'unrecognized option'),

@@ -418,9 +418,9 @@ static void test_rx_interrupt(void **state)
 	assert_true(events >= 1);
 }
 
-static void test_burst_wait(void **state)
+static void burst_wait(enum fl_irq_kind kind)
 {
-	struct fl_port_conf c = { .nb_rxq = 1, .nb_txq = 1, .rx_intr = true };
+	struct fl_port_conf c = { .nb_rxq = 1, .nb_txq = 1, .rx_intr = true, .irq = kind };
 	struct fl_pkt *pkt, *got[4];
 	uint64_t t;
 
@@ -436,6 +436,14 @@ static void test_burst_wait(void **state)
 		assert_int_equal(pair_frame_seq(got[0]), i);
 		fl_pkt_free(got[0]);
 	}
+	assert_int_equal(fl_dev_irq_kind(fl_port_dev(pr.b)), kind ? kind : FL_IRQ_MSIX);
+	pair_down(&pr);
+}
+
+static void test_burst_wait(void **state)
+{
+	for (enum fl_irq_kind kind = FL_IRQ_NONE; kind <= FL_IRQ_MSIX; kind++)
+		burst_wait(kind);
 }
 
 /* ---- statistics, descriptors ----------------------------------------------------------- */

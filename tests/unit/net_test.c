@@ -345,6 +345,9 @@ static void test_configure(void **state)
 	c.rx_intr = true;
 	assert_int_equal(fl_port_configure(port, &c), -EOPNOTSUPP);
 	c.rx_intr = false;
+	c.irq = FL_IRQ_MSIX + 1;
+	assert_int_equal(fl_port_configure(port, &c), -EINVAL);
+	c.irq = FL_IRQ_NONE;
 	assert_int_equal(fl_port_configure(port, &c), 0);
 	assert_int_equal(fl_port_conf(port)->mtu, 1500);
 	assert_int_equal(port->reta[0], 0);

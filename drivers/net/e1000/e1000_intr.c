@@ -35,19 +35,27 @@ static void on_link(struct fl_dev *dev, unsigned vec, void *arg)
 		fl_net_port_event(&e->port, FL_PORT_LINK);
 }
 
+/* vectors of a kind, if it is one that may be taken */
+static unsigned vectors(const struct fl_e1000 *e, enum fl_irq_kind kind)
+{
+	bool may = !e->port.conf.irq || e->port.conf.irq == kind;
+
+	return may ? fl_dev_irq_count(e->port.dev, kind) : 0;
+}
+
 /* the most capable kind that has vectors enough; 0 or -errno, vectors set up */
 static int choose(struct fl_e1000 *e, unsigned rx_vectors)
 {
 	struct fl_dev *dev = e->port.dev;
 
 	e->rx_irq_shared = false;
-	if (fl_dev_irq_count(dev, FL_IRQ_MSIX) > rx_vectors &&
+	if (vectors(e, FL_IRQ_MSIX) > rx_vectors &&
 	    !fl_dev_irq_setup(dev, FL_IRQ_MSIX, 1 + rx_vectors))
 		return 0;
 	e->rx_irq_shared = rx_vectors > 0;
-	if (fl_dev_irq_count(dev, FL_IRQ_MSI) && !fl_dev_irq_setup(dev, FL_IRQ_MSI, 1))
+	if (vectors(e, FL_IRQ_MSI) && !fl_dev_irq_setup(dev, FL_IRQ_MSI, 1))
 		return 0;
-	if (fl_dev_irq_count(dev, FL_IRQ_INTX))
+	if (vectors(e, FL_IRQ_INTX))
 		return fl_dev_irq_setup(dev, FL_IRQ_INTX, 1);
 	return -ENOTSUP;
 }
@@ -75,9 +83,10 @@ int fl_e1000_intr_start(struct fl_e1000 *e)
 	int rc;
 
 	rc = choose(e, rx_vectors);
-	if (rc && rx_vectors) {
-		e1000_err(e, "%s: rx_intr was configured, but no interrupt can be had (%d)",
-			  fl_dev_uri(e->port.dev), rc);
+	if (rc && (rx_vectors || e->port.conf.irq)) {
+		e1000_err(e, "%s: %s was configured, but no such interrupt can be had (%d)",
+			  fl_dev_uri(e->port.dev), e->port.conf.irq ? "a kind of irq" : "rx_intr",
+			  rc);
 		return rc;
 	}
 	if (rc) {
