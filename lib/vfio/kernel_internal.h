@@ -54,11 +54,12 @@ struct fl_vk_dev {
 	/* the backend's own: the group; the device's id on the iommufd */
 	struct fl_vk_group *group;
 	uint32_t devid;
-	/* kdev.c's: MSI-X table and PBA; the pages that hold them are never mapped */
-	struct fl_vk_msix {
-		unsigned bar;
-		uint64_t off, len; /* 0 = none */
-	} msix[2];
+	/* what the kernel said when the device was taken, checked */
+	struct fl_vk_region {
+		struct fl_vfio_region info;
+		uint64_t base; /* of the region in fd */
+	} regions[VFIO_PCI_NUM_REGIONS];
+	struct fl_vfio_irq irqs[VFIO_PCI_NUM_IRQS];
 };
 
 /*
@@ -71,13 +72,40 @@ void fl_vk_close(struct fl_vfio_dev *d);
 
 /* kdev.c: the operations of a device that has its fd, whatever the backend */
 extern const struct fl_vfio_ops fl_vk_container_ops, fl_vk_iommufd_ops; /* differ in name */
-/** After attach: reads how many regions and interrupts there are, whether the device can be reset,
- *  and where its MSI-X table is. Logs what is wrong. Takes no lock. */
+/**
+ * After attach: reads what regions and interrupts there are and whether the device can be reset.
+ * Logs what is wrong. Takes no lock.
+ */
 int fl_vk_dev_init(struct fl_vk_dev *d);
+/** Takes d->lock for an operation; false (and not taken) when the device was released. */
+bool fl_vk_hold(struct fl_vk_dev *d);
+void fl_vk_let(struct fl_vk_dev *d);
+
+/* kdev_region.c */
+int fl_vk_regions_init(struct fl_vk_dev *d);
+/** Exactly len bytes of a region; the caller has checked the range and holds the lock. */
+int fl_vk_pread(struct fl_vk_dev *d, unsigned index, uint64_t off, void *buf, size_t len);
+int fl_vk_region_info(struct fl_vfio_dev *d, unsigned index, struct fl_vfio_region *out);
+int fl_vk_region_read(struct fl_vfio_dev *d, unsigned index, uint64_t off, void *buf, size_t len);
+int fl_vk_region_write(struct fl_vfio_dev *d, unsigned index, uint64_t off, const void *buf,
+		       size_t len);
+int fl_vk_region_mmap(struct fl_vfio_dev *d, unsigned index, uint64_t off, uint64_t len,
+		      void **out);
+
+/* kdev_irq.c */
+int fl_vk_irqs_init(struct fl_vk_dev *d);
+int fl_vk_irq_info(struct fl_vfio_dev *d, unsigned index, struct fl_vfio_irq *out);
+int fl_vk_irq_set(struct fl_vfio_dev *d, unsigned index, unsigned start, unsigned count,
+		  enum fl_vfio_irq_action action, const int *fds);
+
+/* kdev_reset.c */
+int fl_vk_reset(struct fl_vfio_dev *d);
+int fl_vk_hot_reset(struct fl_vfio_dev *d);
 
 /**
  * Walks a chain of struct vfio_info_cap_header in an answer of the kernel: the capability `id`
- * of at least `min` bytes, or NULL. Offsets out of the answer and loops end the walk.
+ * of at least `min` bytes, or NULL. Offsets out of the answer or not a multiple of 4, and loops,
+ * end the walk. Copy what has 64-bit fields: kernels before 6.6 do not align them to 8.
  * @info, @size  the whole answer; @first  offset of the first capability, 0 = none
  * @len          out, may be NULL: bytes from the capability to the end of the answer
  */
@@ -86,6 +114,12 @@ const void *fl_vk_cap(const void *info, size_t size, uint32_t first, uint16_t id
 
 /** An ioctl that returns a negative errno. */
 int fl_vk_ioctl(int fd, unsigned long request, void *arg);
+/**
+ * Asks for a structure that begins with argsz and may be longer than `head` (of `size` bytes, the
+ * question). The answer is the caller's to free.
+ */
+int fl_vk_ask(int fd, unsigned long request, const void *head, size_t size, void **answer,
+	      size_t *len);
 
 /**
  * Asks an opener (apps/opener) for what the backend needs: fills the descriptors of d->how that
