@@ -192,6 +192,8 @@ static int read_limits(struct fl_dma_domain *d)
 		return note_gone(d, rc);
 	}
 	rc = check_limits(d, &l);
+	if (!rc && l.physical)
+		rc = -EOPNOTSUPP; /* areas are not placed by locate() yet */
 	if (rc)
 		return rc;
 	v = reallocarray(d->windows.v, l.nranges, sizeof(*v));
@@ -474,6 +476,22 @@ int fl_dma_domain_replay(struct fl_dma_domain *d)
 	/* not all stands there, so nothing does: as if it had not come back */
 	if (rc)
 		d->gone = true;
+	pthread_mutex_unlock(&d->space->lock);
+	return rc;
+}
+
+int fl_dma_domain_check(struct fl_dma_domain *d)
+{
+	int rc;
+
+	pthread_mutex_lock(&d->space->lock);
+	rc = d->gone ? 0 : read_limits(d);
+	if (!rc)
+		rc = meet_all(d->space);
+	if (!rc)
+		rc = refuse_empty_windows(d);
+	if (!rc && !d->gone)
+		rc = check_areas(d);
 	pthread_mutex_unlock(&d->space->lock);
 	return rc;
 }

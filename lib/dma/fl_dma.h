@@ -187,6 +187,12 @@ FL_API void fl_dma_domain_remove(struct fl_dma_domain *d, bool dead);
  * error, those of fl_dma_domain_add(), the domain counts as gone still.
  */
 FL_API FL_MUST int fl_dma_domain_replay(struct fl_dma_domain *d);
+/**
+ * After a domain's limits changed, because a device joined or left it: reads them again.
+ * -EINVAL: an area stands outside them now; the message names it and the windows. -ENOSPC: no IOVA
+ * is valid for this and the other domains.
+ */
+FL_API FL_MUST int fl_dma_domain_check(struct fl_dma_domain *d);
 
 /* ---- the dirty-page log ---------------------------------------------------------------- */
 

@@ -70,6 +70,12 @@ void fl_vk_release(struct fl_vfio_dev *d);
 int fl_vk_reattach(struct fl_vfio_dev *d);
 void fl_vk_close(struct fl_vfio_dev *d);
 
+/** Logs what failed with rc (NULL: nothing more to say), and what fl_vfio_pci_obstacle() finds. */
+void fl_vk_refused(const struct fl_vk_dev *d, const char *what, int rc);
+
+/* group.c: whether a device of the group is open through a container */
+bool fl_vk_container_has(const struct fl_vfio_kernel *k, int group);
+
 /* kdev.c: the operations of a device that has its fd, whatever the backend */
 extern const struct fl_vfio_ops fl_vk_container_ops, fl_vk_iommufd_ops; /* differ in name */
 /**

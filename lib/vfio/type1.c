@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The type1 IOMMU of a container as a DMA domain. All under the space's lock. */
+#include "container_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* An answer with as many ranges as lib/dma takes is a tenth of it. */
+#define INFO_MAX (1u << 20)
+/* Type1's own default, which kernels without the DMA_AVAIL capability (before 5.10) keep too. */
+#define ENTRIES_DEFAULT 65535u
+
+/*
+ * What a kernel that names no ranges (before 5.4) is taken to allow: the least address width of
+ * IOMMUs that are about, without the window in which a write is an interrupt.
+ */
+static const struct fl_iova_range assumed[] = { { 0, 0xfedfffff },
+						{ 0xfef00000, (1ull << 39) - 1 } };
+
+/* ---- what the kernel says ------------------------------------------------------------- */
+
+static int no_sense(struct fl_vk_ctnr *c, const char *what)
+{
+	fl_err(c->k->log, "vfio", "container: the kernel's information makes no sense: %s", what);
+	return -EPROTO;
+}
+
+static int grow_info(struct fl_vk_ctnr *c, size_t size)
+{
+	void *p = realloc(c->info, size);
+
+	if (!p)
+		return -ENOMEM;
+	c->info = p;
+	c->info_size = size;
+	return 0;
+}
+
+/* The kernel says in argsz what it would need, which may grow between two calls. */
+static int ask(struct fl_vk_ctnr *c)
+{
+	size_t need = c->info_size ? c->info_size : sizeof(*c->info) + 256;
+	int rc;
+
+	for (unsigned tries = 0; tries < 8 && need <= INFO_MAX; tries++) {
+		rc = need == c->info_size ? 0 : grow_info(c, need);
+		if (rc)
+			return rc;
+		memset(c->info, 0, need);
+		c->info->argsz = (uint32_t)need;
+		rc = fl_vk_ioctl(c->fd, VFIO_IOMMU_GET_INFO, c->info);
+		if (rc < 0)
+			return rc;
+		if (c->info->argsz <= need)
+			return 0;
+		need = c->info->argsz;
+	}
+	return no_sense(c, "its size");
+}
+
+static int set_ranges(struct fl_vk_ctnr *c, const void *v, size_t n)
+{
+	if (n > c->ranges_cap) {
+		struct fl_iova_range *p = reallocarray(c->ranges, n, sizeof(*p));
+
+		if (!p)
+			return -ENOMEM;
+		c->ranges = p;
+		c->ranges_cap = (unsigned)n;
+	}
+	if (n)
+		memcpy(c->ranges, v, n * sizeof(*c->ranges));
+	c->nranges = (unsigned)n;
+	return 0;
+}
+
+/* Copies a capability, which may stand on an odd multiple of 4. */
+static bool copy_cap(const struct fl_vk_ctnr *c, size_t size, uint32_t first, uint16_t id,
+		     void *out, size_t out_size)
+{
+	const void *cap = fl_vk_cap(c->info, size, first, id, out_size, NULL);
+
+	if (cap)
+		memcpy(out, cap, out_size);
+	return cap != NULL;
+}
+
+static int read_ranges(struct fl_vk_ctnr *c, size_t size, uint32_t first)
+{
+	struct vfio_iommu_type1_info_cap_iova_range head;
+	const uint8_t *cap;
+	size_t len;
+
+	_Static_assert(sizeof(struct vfio_iova_range) == sizeof(struct fl_iova_range),
+		       "one layout");
+	cap = fl_vk_cap(c->info, size, first, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, sizeof(head),
+			&len);
+	if (cap) {
+		memcpy(&head, cap, sizeof(head));
+		if (head.nr_iovas > (len - sizeof(head)) / sizeof(struct vfio_iova_range))
+			return no_sense(c, "more IOVA ranges than it brings");
+		return set_ranges(c, cap + sizeof(head), head.nr_iovas);
+	}
+	if (!c->told)
+		fl_warn(c->k->log, "vfio",
+			"container: this kernel does not say which IOVAs are valid; assuming 0x%" PRIx64
+			"-0x%" PRIx64 " and 0x%" PRIx64 "-0x%" PRIx64,
+			assumed[0].first, assumed[0].last, assumed[1].first, assumed[1].last);
+	c->told = true;
+	return set_ranges(c, assumed, FL_ARRAY_SIZE(assumed));
+}
+
+static uint64_t entry_limit(const struct fl_vk_ctnr *c)
+{
+	uint64_t limit = ENTRIES_DEFAULT;
+	char *path;
+	FILE *f;
+
+	if (asprintf(&path, "%s/module/vfio_iommu_type1/parameters/dma_entry_limit", c->k->sys) < 0)
+		return limit;
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%" SCNu64, &limit) != 1)
+		limit = ENTRIES_DEFAULT;
+	if (f)
+		fclose(f);
+	free(path);
+	return limit;
+}
+
+static void read_entries(struct fl_vk_ctnr *c, size_t size, uint32_t first)
+{
+	struct vfio_iommu_type1_info_dma_avail cap;
+
+	if (copy_cap(c, size, first, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, &cap, sizeof(cap))) {
+		c->entries_avail = cap.avail;
+		c->entries_max = c->entries + cap.avail;
+		return;
+	}
+	if (!c->entries_max)
+		c->entries_max = entry_limit(c);
+	c->entries_avail = c->entries_max > c->entries ? c->entries_max - c->entries : 0;
+}
+
+int fl_vk_type1_info(struct fl_vk_ctnr *c)
+{
+	struct vfio_iommu_type1_info_cap_migration mig = { 0 };
+	uint32_t first = 0;
+	size_t size;
+	int rc = ask(c);
+
+	if (rc)
+		return rc;
+	size = c->info->argsz;
+	if (size < offsetof(struct vfio_iommu_type1_info, cap_offset))
+		return no_sense(c, "its size");
+	if (c->info->flags & VFIO_IOMMU_INFO_CAPS && size >= sizeof(*c->info))
+		first = c->info->cap_offset;
+	c->page_sizes = c->info->flags & VFIO_IOMMU_INFO_PGSIZES ? c->info->iova_pgsizes
+								 : (uint64_t)sysconf(_SC_PAGESIZE);
+	read_entries(c, size, first);
+	(void)copy_cap(c, size, first, VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, &mig, sizeof(mig));
+	c->dirty_page_sizes = mig.pgsize_bitmap;
+	c->dirty_bitmap_max = mig.max_dirty_bitmap_size;
+	return read_ranges(c, size, first);
+}
+
+static int t1_limits(void *arg, struct fl_dma_limits *out)
+{
+	struct fl_vk_ctnr *c = arg;
+	int rc = fl_vk_type1_info(c);
+
+	if (rc)
+		return rc;
+	*out = (struct fl_dma_limits){
+		.ranges = c->ranges,
+		.nranges = c->nranges,
+		.page_sizes = c->page_sizes,
+		.entries_max = c->entries_max,
+		.entries_avail = c->entries_avail,
+		.pins = true,
+	};
+	return 0;
+}
+
+/* ---- map and unmap -------------------------------------------------------------------- */
+
+/* To lib/dma -ENODEV means that all of the container is gone, which the kernel never says. */
+static int plain(int rc)
+{
+	return rc == -ENODEV ? -EIO : rc;
+}
+
+static int t1_map(void *arg, const struct fl_dma_mapping *m)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map), .vaddr = (uintptr_t)m->va, .iova = m->iova.v, .size = m->len
+	};
+	struct fl_vk_ctnr *c = arg;
+	int rc;
+
+	if (m->prot & FL_DMA_READ)
+		map.flags |= VFIO_DMA_MAP_FLAG_READ;
+	if (m->prot & FL_DMA_WRITE)
+		map.flags |= VFIO_DMA_MAP_FLAG_WRITE;
+	rc = fl_vk_ioctl(c->fd, VFIO_IOMMU_MAP_DMA, &map);
+	if (rc < 0)
+		return plain(rc);
+	c->entries++;
+	return 0;
+}
+
+static int t1_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped)
+{
+	struct vfio_iommu_type1_dma_unmap un = { .argsz = sizeof(un), .iova = iova.v, .size = len };
+	struct fl_vk_ctnr *c = arg;
+	int rc = fl_vk_ioctl(c->fd, VFIO_IOMMU_UNMAP_DMA, &un);
+
+	if (rc < 0)
+		return plain(rc);
+	*unmapped = un.size;
+	if (un.size && c->entries)
+		c->entries--;
+	return 0;
+}
+
+const struct fl_dma_domain_ops fl_vk_type1_ops = {
+	.name = "container",
+	.limits = t1_limits,
+	.map = t1_map,
+	.unmap = t1_unmap,
+};
