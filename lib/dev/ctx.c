@@ -42,9 +42,9 @@ static int open_pci(struct fl_ctx *ctx, const char *rest, void *arg, struct fl_v
 
 	if (err)
 		return err;
-	fl_err(fl_ctx_log(ctx), "dev",
-	       "pci:%s: this build has no kernel VFIO transport; use vfio-user: or model:", rest);
-	return -EOPNOTSUPP;
+	if (!ctx->kernel)
+		err = fl_vfio_kernel_create(ctx->space, fl_ctx_log(ctx), NULL, &ctx->kernel);
+	return err ? err : fl_vfio_kernel_open(ctx->kernel, u.address, &u.how, out);
 }
 
 static const struct fl_scheme builtin_schemes[] = {
@@ -95,6 +95,7 @@ int fl_ctx_destroy(struct fl_ctx *ctx)
 	err = fl_dma_space_destroy(ctx->space);
 	if (err)
 		return err;
+	fl_vfio_kernel_destroy(ctx->kernel);
 	while ((n = ctx->schemes)) {
 		ctx->schemes = n->next;
 		if (n->s.done)

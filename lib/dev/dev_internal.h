@@ -22,6 +22,7 @@ struct fl_ctx {
 	struct fl_log log;
 	bool has_log;
 	struct fl_dma_space *space;
+	struct fl_vfio_kernel *kernel; /* NULL until a pci: device is opened */
 	struct fl_scheme_node *schemes;
 	int epfd;
 	unsigned ndevs;
