@@ -68,6 +68,8 @@ struct fl_dma_space {
 	/* what every domain allows, and the least size that all of them can map */
 	struct fl_windows windows;
 	uint64_t granule;
+	/* the last IOVA of all windows, whatever the domains allow */
+	uint64_t limit;
 	uint64_t owned_bytes;
 	uint64_t maps, unmaps, map_errors, unmap_errors, replays;
 	uint64_t posts_missed; /* atomic: counted without the lock */

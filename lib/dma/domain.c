@@ -218,6 +218,8 @@ static int meet_all(struct fl_dma_space *s)
 
 	if (!w.v)
 		return -ENOMEM;
+	if (all.last > s->limit)
+		all.last = s->limit;
 	w.v[0] = all;
 	for (struct fl_dma_domain *d = s->domains; d; d = d->next) {
 		struct fl_windows both;
@@ -244,6 +246,47 @@ int fl_domains_refresh(struct fl_dma_space *s)
 			return rc;
 	}
 	return meet_all(s);
+}
+
+/* Lowers the limit; the highest area, if any, ends below it. */
+static int cut_windows(struct fl_dma_space *s, uint64_t last)
+{
+	uint64_t before = s->limit;
+	int rc;
+
+	s->limit = last;
+	rc = meet_all(s);
+	if (!rc && s->windows.n)
+		return 0;
+	s->limit = before;
+	if (rc)
+		return rc;
+	fl_err(s->log, "dma",
+	       "no IOVA up to 0x%" PRIx64
+	       " is valid for the devices that are open: give the one that needs it a context of its own",
+	       last);
+	return meet_all(s) ? -ENOMEM : -ENOSPC;
+}
+
+int fl_dma_space_limit(struct fl_dma_space *s, uint64_t last)
+{
+	const struct fl_span *top;
+	int rc = 0;
+
+	pthread_mutex_lock(&s->lock);
+	top = s->by_iova.n ? &s->by_iova.v[s->by_iova.n - 1] : NULL;
+	if (top && top->last > last) {
+		fl_err(s->log, "dma",
+		       "a device reaches no IOVA above 0x%" PRIx64
+		       ", and an area stands at 0x%" PRIx64 " + 0x%" PRIx64
+		       ": open this device before pools are made and memory is mapped",
+		       last, top->first, top->last - top->first + 1);
+		rc = -EBUSY;
+	} else if (last < s->limit) {
+		rc = cut_windows(s, last);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return rc;
 }
 
 /*

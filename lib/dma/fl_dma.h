@@ -70,6 +70,13 @@ FL_API FL_MUST int fl_dma_space_create(const struct fl_log *log, struct fl_dma_s
 FL_API FL_MUST int fl_dma_space_destroy(struct fl_dma_space *s);
 
 /**
+ * From now on no IOVA above `last` is given out or accepted: for a device that cannot reach
+ * further, whose driver asks at probe. Only ever lowers it, for the life of the space.
+ * -EBUSY: an area stands above already; -ENOSPC: nothing below suits the devices in the space.
+ */
+FL_API FL_MUST int fl_dma_space_limit(struct fl_dma_space *s, uint64_t last);
+
+/**
  * Maps memory into the space and every domain of it, all or nothing.
  * opts NULL = pinned, read and write, IOVA chosen.
  * FL_DMA_JOIN: the caller promises that no device uses this area or one that it touches (in VA

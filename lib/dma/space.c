@@ -66,6 +66,7 @@ int fl_dma_space_create(const struct fl_log *log, struct fl_dma_space **out)
 	if (!s)
 		return -ENOMEM;
 	s->log = log;
+	s->limit = UINT64_MAX;
 	rc = fl_domains_refresh(s);
 	if (rc) {
 		free(s);

@@ -146,6 +146,61 @@ static void test_zero_is_not_given_out(void **state)
 	end(s);
 }
 
+static void test_limit(void **state)
+{
+	const uint64_t last = (1ull << 32) - 1;
+	struct fl_dma_space *s = new_space();
+	struct fake all = fake_with(0, UINT64_MAX), high = fake_with(1ull << 40, 1ull << 41);
+	struct fl_dma_domain *d = add(s, &all), *never;
+	struct fl_mem m = mem_at(VA, 64 * KIB), low = mem_at(0xffff0000, 64 * KIB);
+	struct fl_dma_opts o = { .iova = fl_iova(1ull << 32) };
+	struct fl_dma_area *a, *b;
+	struct fl_iova_range w[2];
+
+	/* what stands above is not moved: it is said what to do */
+	a = map(s, &m, NULL);
+	assert_int_equal(fl_dma_space_limit(s, last), -EBUSY);
+	assert_said("open this device before");
+	assert_int_equal(fl_dma_windows(s, w, 2), 1);
+	assert_int_equal(w[0].last, UINT64_MAX);
+	unmap(a);
+	assert_int_equal(fl_dma_space_limit(s, last), 0);
+	assert_int_equal(fl_dma_windows(s, w, 2), 1);
+	assert_int_equal(w[0].last, last);
+	a = map(s, &m, NULL);
+	assert_int_equal(a->iova.v, 4096);
+	b = map(s, &low, NULL); /* ends at the last byte */
+	assert_int_equal(b->iova.v, 0xffff0000);
+	assert_int_equal(fl_dma_space_limit(s, last), 0);
+	assert_int_equal(fl_dma_space_limit(s, last - 1), -EBUSY);
+	unmap(b);
+	assert_int_equal(fl_dma_map(s, &low, &o, &b), -EINVAL);
+	assert_said("valid windows: [0x0-0xffffffff]");
+	/* it is not raised, and holds for who comes later */
+	assert_int_equal(fl_dma_space_limit(s, UINT64_MAX), 0);
+	assert_int_equal(fl_dma_domain_add(s, &fake_ops, &high, &never), -ENOSPC);
+	unmap(a);
+	fl_dma_domain_remove(d, false);
+	assert_int_equal(fl_dma_windows(s, w, 2), 1);
+	assert_int_equal(w[0].last, last);
+	end(s);
+}
+
+static void test_limit_below_every_window(void **state)
+{
+	struct fl_dma_space *s = new_space();
+	struct fake high = fake_with(1ull << 40, 1ull << 41);
+	struct fl_dma_domain *d = add(s, &high);
+	struct fl_iova_range w[2];
+
+	assert_int_equal(fl_dma_space_limit(s, UINT32_MAX), -ENOSPC);
+	assert_said("a context of its own");
+	assert_int_equal(fl_dma_windows(s, w, 2), 1);
+	assert_int_equal(w[0].first, 1ull << 40);
+	fl_dma_domain_remove(d, false);
+	end(s);
+}
+
 static void test_own_iova(void **state)
 {
 	struct fl_dma_space *s = new_space();
@@ -614,6 +669,8 @@ int main(void)
 		cmocka_unit_test(test_every_domain_gets_it),
 		cmocka_unit_test(test_windows_and_holes),
 		cmocka_unit_test(test_zero_is_not_given_out),
+		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_limit_below_every_window),
 		cmocka_unit_test(test_own_iova),
 		cmocka_unit_test(test_top_of_the_space),
 		cmocka_unit_test(test_refused),
