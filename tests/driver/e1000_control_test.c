@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What one asks of an 82574L beside offloads: filters, link, interrupts, statistics, recovery. */
+/* What one asks of a port beside offloads: filters, link, interrupts, statistics, recovery. */
 #include "e1000_pair.h"
 #include "frames.h"
 
@@ -26,9 +26,15 @@ static void test_info(void **state)
 
 	fl_port_info(pr.a, &i);
 	assert_string_equal(i.driver, "net_e1000");
-	assert_string_equal(i.chip, "82574L");
-	assert_int_equal(i.rxq_max, 2);
-	assert_int_equal(i.mtu_max, 9212);
+	if (strcmp(e1000_model, "e1000")) {
+		assert_string_equal(i.chip, "82574L");
+		assert_int_equal(i.rxq_max, 2);
+		assert_int_equal(i.mtu_max, 9212);
+	} else {
+		assert_string_equal(i.chip, "82540EM");
+		assert_int_equal(i.rxq_max, 1);
+		assert_int_equal(i.mtu_max, 16106);
+	}
 	assert_int_equal(fl_port_mac(pr.a, &mac), 0);
 	/* the NVM begins with the address, and its words sum up */
 	assert_int_equal(fl_port_eeprom(pr.a, NULL, 0), 128);
@@ -51,7 +57,7 @@ static void test_regs(void **state)
 	uint32_t v;
 
 	e1000_up(0, 1);
-	assert_true(n > 40);
+	assert_true(n > 30);
 	assert_int_equal(fl_port_regs(pr.a, r, (unsigned)n), n);
 	for (int i = 0; i < n; i++) {
 		if (!strcmp(r[i].name, "STATUS"))
@@ -338,16 +344,20 @@ static void test_no_common_speed(void **state)
 static void test_flow_ctrl(void **state)
 {
 	struct fl_flow_ctrl fc = { .mode = FL_FC_NONE, .autoneg = false }, got;
+	uint32_t fifo;
 
 	e1000_up(FL_OFF_RX_SCATTER, 1);
+	assert_int_equal(fl_port_reg_read(pr.b, 0x1000, &fifo), 0);
+	fifo = (fifo & 0xffff) * 1024;
+	assert_in_range(fifo, 20480, 49152);
 	assert_int_equal(fl_port_flow_ctrl_get(pr.b, &got), 0);
 	assert_int_equal(got.mode, FL_FC_FULL);
 	assert_true(got.high_water > got.low_water);
 	/* one longest frame has room above the mark, whatever the MTU becomes */
-	assert_in_range(got.high_water, 16384, 20480 - 1518);
+	assert_in_range(got.high_water, fifo * 4 / 5, fifo - 1518);
 	assert_int_equal(fl_port_mtu_set(pr.b, 9000), 0);
 	assert_int_equal(fl_port_flow_ctrl_get(pr.b, &got), 0);
-	assert_in_range(got.high_water, 8192, 20480 - 9018);
+	assert_in_range(got.high_water, fifo * 2 / 5, fifo - 9018);
 	assert_int_equal(fl_port_flow_ctrl_set(pr.b, &fc), 0);
 	assert_int_equal(fl_port_flow_ctrl_get(pr.b, &got), 0);
 	assert_int_equal(got.mode, FL_FC_NONE);
@@ -371,23 +381,31 @@ static void test_flow_ctrl(void **state)
 	assert_int_equal(fl_port_flow_ctrl_set(pr.b, &fc), 0);
 }
 
+static void all_to(uint16_t q)
+{
+	struct fl_rss_conf rss = { .types = FL_RSS_IPV4 };
+	uint16_t reta[128];
+
+	for (unsigned i = 0; i < 128; i++)
+		reta[i] = q;
+	assert_int_equal(fl_port_rss_set(pr.b, &rss), 0);
+	assert_int_equal(fl_port_reta_set(pr.b, reta, 128), 0);
+}
+
 static void test_rx_interrupt(void **state)
 {
-	struct fl_port_conf c = { .nb_rxq = 2, .nb_txq = 1, .rx_intr = true };
+	const uint16_t queues = e1000_info().rxq_max;
+	struct fl_port_conf c = { .nb_rxq = queues, .nb_txq = 1, .rx_intr = true };
 	struct fl_pkt *pkt, *got[4];
 
 	assert_int_equal(fl_port_promisc(pr.b, true), 0);
 	pair_up(&pr, &c);
-	for (uint16_t q = 0; q < 2; q++) {
+	for (uint16_t q = 0; q < queues; q++) {
 		struct fl_rxq *rxq = fl_port_rxq(pr.b, q);
 		struct pollfd pfd = { .fd = fl_rxq_intr_fd(rxq), .events = POLLIN };
-		struct fl_rss_conf rss = { .types = FL_RSS_IPV4 };
-		uint16_t reta[128];
 
-		for (unsigned i = 0; i < 128; i++)
-			reta[i] = q;
-		assert_int_equal(fl_port_rss_set(pr.b, &rss), 0);
-		assert_int_equal(fl_port_reta_set(pr.b, reta, 128), 0);
+		if (queues > 1)
+			all_to(q);
 		assert_true(pfd.fd >= 0);
 		for (unsigned i = 0; i < 5; i++) {
 			/* what was polled before leaves nothing behind that wakes */
@@ -407,8 +425,10 @@ static void test_rx_interrupt(void **state)
 			assert_int_equal(poll(&pfd, 1, 0), 0);
 		}
 	}
-	/* link events come beside */
+	/* link events come beside, where there is a vector for them */
 	unsigned events = 0;
+	if (queues == 1)
+		return;
 	fl_port_on_event(pr.b, count_links, &events);
 	assert_int_equal(fl_port_link_set(pr.a, false), 0);
 	assert_true(wait_link(pr.b, false));
@@ -436,14 +456,17 @@ static void burst_wait(enum fl_irq_kind kind)
 		assert_int_equal(pair_frame_seq(got[0]), i);
 		fl_pkt_free(got[0]);
 	}
-	assert_int_equal(fl_dev_irq_kind(fl_port_dev(pr.b)), kind ? kind : FL_IRQ_MSIX);
+	if (!kind)
+		kind = fl_dev_irq_count(fl_port_dev(pr.b), FL_IRQ_MSIX) ? FL_IRQ_MSIX : FL_IRQ_INTX;
+	assert_int_equal(fl_dev_irq_kind(fl_port_dev(pr.b)), kind);
 	pair_down(&pr);
 }
 
 static void test_burst_wait(void **state)
 {
 	for (enum fl_irq_kind kind = FL_IRQ_NONE; kind <= FL_IRQ_MSIX; kind++)
-		burst_wait(kind);
+		if (!kind || fl_dev_irq_count(fl_port_dev(pr.b), kind))
+			burst_wait(kind);
 }
 
 /* ---- statistics, descriptors ----------------------------------------------------------- */
@@ -453,7 +476,7 @@ static uint64_t xstat(struct fl_port *p, const char *name)
 	struct fl_xstat x[128];
 	int n = fl_port_xstats(p, x, 128);
 
-	assert_in_range(n, 40, 128);
+	assert_in_range(n, 40, 127);
 	for (int i = 0; i < n; i++) {
 		if (!strcmp(x[i].name, name))
 			return x[i].value;
@@ -522,7 +545,8 @@ static void test_full_receiver(void **state)
 	assert_true(b.rx_missed > 0);
 	assert_int_equal(got + b.rx_missed, 1000);
 	assert_true(xstat(pr.b, "rx_no_buffer") >= b.rx_missed);
-	assert_true(xstat(pr.b, "rx_overrun_interrupts") > 0);
+	if (e1000_info().rxq_max > 1)
+		assert_true(xstat(pr.b, "rx_overrun_interrupts") > 0);
 	assert_int_equal(fl_port_flow_ctrl_set(pr.a, &full), 0);
 	assert_int_equal(fl_port_flow_ctrl_set(pr.b, &full), 0);
 }
@@ -584,9 +608,11 @@ static void test_stats_after_reset(void **state)
 	struct fl_port_stats s;
 	struct fl_queue_stats q;
 
-	e1000_up(0, 2);
+	const uint16_t queues = e1000_info().txq_max;
+
+	e1000_up(0, queues);
 	assert_int_equal(fl_port_stats_reset(pr.a), 0);
-	for (uint16_t i = 0; i < 2; i++) {
+	for (uint16_t i = 0; i < queues; i++) {
 		struct fl_pkt *pkt = pair_frame(&pr, i, 100);
 
 		pair_send(fl_port_txq(pr.a, i), &pkt, 1);
@@ -595,15 +621,15 @@ static void test_stats_after_reset(void **state)
 	}
 	assert_int_equal(fl_port_reset(pr.a), 0);
 	assert_int_equal(fl_port_stats(pr.a, &s), 0);
-	assert_int_equal(s.tx_packets, 2);
-	assert_int_equal(s.tx_bytes, 200);
-	assert_int_equal(fl_txq_stats(fl_port_txq(pr.a, 1), &q), 0);
+	assert_int_equal(s.tx_packets, queues);
+	assert_int_equal(s.tx_bytes, 100 * queues);
+	assert_int_equal(fl_txq_stats(fl_port_txq(pr.a, queues - 1), &q), 0);
 	assert_int_equal(q.packets, 1);
-	assert_int_equal(xstat(pr.a, "tx_good_packets"), 2);
+	assert_int_equal(xstat(pr.a, "tx_good_packets"), queues);
 	assert_int_equal(fl_port_xstats_reset(pr.a), 0);
 	assert_int_equal(xstat(pr.a, "tx_good_packets"), 0);
 	assert_int_equal(fl_port_stats(pr.a, &s), 0);
-	assert_int_equal(s.tx_packets, 2);
+	assert_int_equal(s.tx_packets, queues);
 }
 
 static void test_desc_status(void **state)
@@ -630,8 +656,9 @@ static void test_desc_status(void **state)
 		assert_true(fl_now_ns() < end);
 	assert_int_equal(fl_rxq_desc_status(rq, 3), FL_DESC_AVAIL);
 	assert_int_equal(fl_rxq_desc_read(rq, 2, d), 0);
-	assert_int_equal(d[1] & 3u, 3);
-	assert_int_equal(d[1] >> 32 & 0xffffu, 60);
+	/* of an extended descriptor status and length; of a legacy one the other way round */
+	assert_int_equal(d[1] >> (e1000_info().rxq_max > 1 ? 0 : 32) & 3u, 3);
+	assert_int_equal(d[1] >> (e1000_info().rxq_max > 1 ? 32 : 0) & 0xffffu, 60);
 	assert_int_equal(fl_rxq_desc_read(rq, PAIR_RING, d), -EINVAL);
 	for (uint16_t i = 0; i < 3; i++) {
 		while (fl_txq_desc_status(tq, (uint16_t)(PAIR_RING - 3 + i)) != FL_DESC_DONE)
@@ -724,7 +751,10 @@ struct server {
 
 static void serve(struct server *s)
 {
-	assert_int_equal(fl_engine_add(s->engine, "e1000e,wire=loop", s->path, -1, &s->model), 0);
+	char spec[32];
+
+	snprintf(spec, sizeof(spec), "%s,wire=loop", e1000_model);
+	assert_int_equal(fl_engine_add(s->engine, spec, s->path, -1, &s->model), 0);
 }
 
 static void on_removed(struct fl_port *p, enum fl_port_event ev, void *arg)
@@ -816,7 +846,7 @@ static void test_server_dies(void **state)
 }
 
 #define T(f) cmocka_unit_test_teardown(f, e1000_down)
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_info),
@@ -839,5 +869,6 @@ int main(void)
 		T(test_server_dies),
 	};
 
+	e1000_args(argc, argv);
 	return cmocka_run_group_tests(tests, e1000_group_setup, e1000_group_teardown);
 }

@@ -7,6 +7,14 @@
 
 #define POOL_COUNT 4096u
 
+const char *e1000_model = "e1000e";
+
+void e1000_args(int argc, char **argv)
+{
+	if (argc > 1)
+		e1000_model = argv[1];
+}
+
 int e1000_pair_make(struct pair *p, const char *args)
 {
 	struct fl_pool_opts o;
@@ -18,16 +26,18 @@ int e1000_pair_make(struct pair *p, const char *args)
 		rc = fl_model_enable(p->ctx, NULL);
 	if (rc)
 		return rc;
+	/* the wire's name is as unique as the pair */
+	snprintf(uri, sizeof(uri), "model:%s,wire=w%p,%s", e1000_model, (void *)p->ctx, args);
+	rc = fl_port_open(p->ctx, uri, &p->a);
+	if (!rc)
+		rc = fl_port_open(p->ctx, uri, &p->b);
+	if (rc)
+		return rc;
+	/* after the ports: one of them may limit where the pool can stand */
 	fl_pool_opts_init(&o);
 	o.count = POOL_COUNT;
 	o.space = fl_ctx_space(p->ctx);
-	rc = fl_pool_create(&o, NULL, &p->pool);
-	if (rc)
-		return rc;
-	/* the wire's name is as unique as the pair */
-	snprintf(uri, sizeof(uri), "model:e1000e,wire=w%p,%s", (void *)p->ctx, args);
-	rc = fl_port_open(p->ctx, uri, &p->a);
-	return rc ? rc : fl_port_open(p->ctx, uri, &p->b);
+	return fl_pool_create(&o, NULL, &p->pool);
 }
 
 struct pair pr;
@@ -62,6 +72,24 @@ void e1000_up(uint64_t offloads, uint16_t queues)
 	assert_int_equal(fl_port_promisc(pr.a, true), 0);
 	assert_int_equal(fl_port_promisc(pr.b, true), 0);
 	pair_up(&pr, &c);
+}
+
+struct fl_port_info e1000_info(void)
+{
+	struct fl_port_info i;
+
+	fl_port_info(pr.a, &i);
+	return i;
+}
+
+bool e1000_has(uint64_t features)
+{
+	return (e1000_info().features & features) == features;
+}
+
+uint32_t e1000_longest(void)
+{
+	return e1000_info().mtu_max + 14u;
 }
 
 struct fl_pkt *e1000_send_one(struct fl_pkt *pkt)

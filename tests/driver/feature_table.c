@@ -59,12 +59,13 @@ static void print(FILE *f, const struct fl_port_info *i)
 	bits(f, "Feature", i->features, fl_feature_name);
 }
 
-/* the text between the markers equals `want` */
+/* the text between one pair of markers, there is one for each chip, equals `want` */
 static int check(const char *path, const char *want)
 {
 	static char doc[1 << 17];
 	FILE *f = fopen(path, "r");
 	char *begin, *end;
+	size_t head = (size_t)(strchr(want, '\n') - want);
 
 	if (!f) {
 		perror(path);
@@ -72,14 +73,19 @@ static int check(const char *path, const char *want)
 	}
 	doc[fread(doc, 1, sizeof(doc) - 1, f)] = 0;
 	fclose(f);
-	begin = strstr(doc, BEGIN);
-	end = begin ? strstr(begin, END) : NULL;
-	if (!end) {
-		fprintf(stderr, "%s: no features between markers\n", path);
-		return 1;
-	}
-	*end = 0;
-	if (!strcmp(begin + strlen(BEGIN), want))
+	begin = doc;
+	do {
+		begin = strstr(begin, BEGIN);
+		if (!begin) {
+			fprintf(stderr, "%s: no features of this chip between markers\n", path);
+			return 1;
+		}
+		begin += strlen(BEGIN);
+	} while (strncmp(begin, want, head));
+	end = strstr(begin, END);
+	if (end)
+		*end = 0;
+	if (end && !strcmp(begin, want))
 		return 0;
 	fprintf(stderr, "%s: the table there is not what the driver reports, which is:\n%s", path,
 		want);

@@ -28,8 +28,8 @@ static void info(const struct fl_port *p, struct fl_port_info *out)
 	out->mac_max = (uint16_t)(v->rar_count - 1);
 	out->seg_max = 64;
 	out->tso_max = UINT16_MAX;
-	out->reta_size = 128;
-	out->rss_key_size = 40;
+	out->reta_size = v->rss_types ? 128 : 0;
+	out->rss_key_size = v->rss_types ? 40 : 0;
 	out->rss_types = v->rss_types;
 	out->offloads = v->offloads;
 	out->features = v->features;
@@ -112,7 +112,9 @@ static void close_port(struct fl_port *p)
 	struct fl_e1000 *e = fl_e1000_of(p);
 
 	if (!fl_dev_removed(p->dev)) {
-		fl_e1000_wr(e, E1000_CTRL_EXT, fl_e1000_rd(e, E1000_CTRL_EXT) & ~CTRL_EXT_DRV_LOAD);
+		if (e->v->pcie)
+			fl_e1000_wr(e, E1000_CTRL_EXT,
+				    fl_e1000_rd(e, E1000_CTRL_EXT) & ~CTRL_EXT_DRV_LOAD);
 		if (fl_dev_enable(p->dev, false))
 			e1000_warn(e, "%s: bus mastering stays on", fl_dev_uri(p->dev));
 	}
@@ -184,6 +186,10 @@ static int probe(struct fl_dev *dev, const struct fl_driver_id *id, void **priv)
 		rc = -ENODEV;
 		goto err;
 	}
+	/* before any memory of this port is mapped: where it stands does not change */
+	rc = fl_dma_space_limit(fl_ctx_space(e->port.ctx), e->v->dma_last);
+	if (rc)
+		goto err;
 	rc = fl_e1000_reset(e);
 	if (!rc)
 		rc = fl_e1000_nvm_check(e);
@@ -212,6 +218,7 @@ static void remove_port(void *priv)
 }
 
 static const struct fl_driver_id ids[] = {
+	{ 0x8086, 0x100e, &fl_e1000_82540 },
 	{ 0x8086, 0x10d3, &fl_e1000_82574 },
 	{ 0 },
 };

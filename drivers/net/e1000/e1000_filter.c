@@ -50,6 +50,14 @@ uint32_t fl_e1000_rctl(const struct fl_e1000 *e)
 	return rctl;
 }
 
+/* a write to a filter; bridges of the PCI kind may merge two that nothing reads between */
+static void filter_write(struct fl_e1000 *e, uint32_t off, uint32_t v)
+{
+	fl_e1000_wr(e, off, v);
+	if (!e->v->pcie)
+		(void)fl_e1000_rd(e, E1000_STATUS);
+}
+
 /* one switch for both directions: the chip inserts tags only where it also strips them */
 static void apply_vme(struct fl_e1000 *e)
 {
@@ -66,13 +74,14 @@ static void load_vfta(struct fl_e1000 *e)
 	if (e->vfta_loaded || !(e->port.conf.offloads & FL_OFF_RX_VLAN_FILTER))
 		return;
 	for (unsigned i = 0; i < VFTA_WORDS; i++)
-		fl_e1000_wr(e, E1000_VFTA(i), e->port.vfta[i]);
+		filter_write(e, E1000_VFTA(i), e->port.vfta[i]);
 	e->vfta_loaded = true;
 }
 
 int fl_e1000_rx_mode_apply(struct fl_port *p)
 {
 	struct fl_e1000 *e = fl_e1000_of(p);
+	uint32_t rctl = fl_e1000_rctl(e);
 	int rc = fl_e1000_fc_registers(e);
 
 	if (rc)
@@ -81,7 +90,9 @@ int fl_e1000_rx_mode_apply(struct fl_port *p)
 	/* before the chip changes, so that no frame is longer, or tagged, unexpectedly */
 	fl_e1000_rx_select(e);
 	apply_vme(e);
-	fl_e1000_wr(e, E1000_RCTL, fl_e1000_rctl(e));
+	/* QEMU's 82540 receives nothing for a second after any write to it */
+	if (fl_e1000_rd(e, E1000_RCTL) != rctl)
+		fl_e1000_wr(e, E1000_RCTL, rctl);
 	return 0;
 }
 
@@ -102,10 +113,10 @@ int fl_e1000_mac_apply(struct fl_port *p)
 			hi = b[4] | (uint32_t)b[5] << 8 | RAH_AV;
 		}
 		/* never a valid entry with half an old address */
-		fl_e1000_wr(e, E1000_RAH(i), 0);
-		fl_e1000_wr(e, E1000_RAL(i), lo);
+		filter_write(e, E1000_RAH(i), 0);
+		filter_write(e, E1000_RAL(i), lo);
 		if (hi)
-			fl_e1000_wr(e, E1000_RAH(i), hi);
+			filter_write(e, E1000_RAH(i), hi);
 	}
 	return 0;
 }
@@ -123,13 +134,13 @@ int fl_e1000_mcast_apply(struct fl_port *p)
 		mta[h >> 5] |= 1u << (h & 31);
 	}
 	for (unsigned i = 0; i < MTA_WORDS; i++)
-		fl_e1000_wr(e, E1000_MTA(i), mta[i]);
+		filter_write(e, E1000_MTA(i), mta[i]);
 	return 0;
 }
 
 int fl_e1000_vlan_apply(struct fl_port *p, uint16_t vid)
 {
-	fl_e1000_wr(fl_e1000_of(p), E1000_VFTA(vid >> 5), p->vfta[vid >> 5]);
+	filter_write(fl_e1000_of(p), E1000_VFTA(vid >> 5), p->vfta[vid >> 5]);
 	return 0;
 }
 
@@ -177,6 +188,7 @@ int fl_e1000_rss_apply(struct fl_port *p)
 /* everything of this file after a reset, when all of it reads 0 but the address in entry 0 */
 void fl_e1000_filters_start(struct fl_e1000 *e)
 {
+	uint32_t rxcsum = RXCSUM_IPOFL | RXCSUM_TUOFL;
 	struct fl_port *p = &e->port;
 
 	apply_vme(e);
@@ -184,7 +196,10 @@ void fl_e1000_filters_start(struct fl_e1000 *e)
 	fl_e1000_mcast_apply(p);
 	e->vfta_loaded = false;
 	load_vfta(e);
-	/* the hash stands where the raw checksum would: RSS needs it, and nothing else uses that */
-	fl_e1000_wr(e, E1000_RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL | RXCSUM_PCSD);
-	fl_e1000_rss_apply(p);
+	if (e->v->rss_types) {
+		/* the hash stands where the raw checksum would, which nothing else uses */
+		rxcsum |= RXCSUM_PCSD;
+		fl_e1000_rss_apply(p);
+	}
+	fl_e1000_wr(e, E1000_RXCSUM, rxcsum);
 }

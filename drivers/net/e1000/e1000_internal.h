@@ -13,23 +13,41 @@
 
 #define E1000_RXQ_CHAIN_MAX 64u	   /* segments of a received frame: 16 KiB in the least buffers */
 #define E1000_RX_FRAME_HW   16384u /* no chip of the family receives longer frames */
-#define E1000_TXD_LEN_MAX   16384u /* bytes of one transmit descriptor, below the 20 KiB FIFO */
-#define E1000_TX_LEN_MIN    17u	   /* shorter frames may stall the transmitter */
+
+/* of every chip */
+#define E1000_OFFLOADS                                                                          \
+	(FL_OFF_RX_IP_CSUM | FL_OFF_RX_L4_CSUM | FL_OFF_RX_VLAN_STRIP | FL_OFF_RX_VLAN_FILTER | \
+	 FL_OFF_RX_KEEP_CRC | FL_OFF_RX_SCATTER | FL_OFF_TX_IP_CSUM | FL_OFF_TX_TCP_CSUM |      \
+	 FL_OFF_TX_UDP_CSUM | FL_OFF_TX_TSO | FL_OFF_TX_VLAN | FL_OFF_TX_MULTI_SEG)
+#define E1000_FEATURES                                                                          \
+	(FL_FEAT_LINK_STATUS | FL_FEAT_LINK_EVENT | FL_FEAT_LINK_SET | FL_FEAT_RX_INTERRUPT |   \
+	 FL_FEAT_MTU | FL_FEAT_PROMISC | FL_FEAT_ALLMULTI | FL_FEAT_MAC_FILTER |                \
+	 FL_FEAT_MCAST_FILTER | FL_FEAT_VLAN_FILTER | FL_FEAT_FLOW_CTRL | FL_FEAT_DESC_STATUS | \
+	 FL_FEAT_STATS | FL_FEAT_XSTATS | FL_FEAT_QUEUE_STATS | FL_FEAT_REGS_DUMP |             \
+	 FL_FEAT_EEPROM_DUMP | FL_FEAT_TX_DONE_CLEANUP | FL_FEAT_LED | FL_FEAT_RESET |          \
+	 FL_FEAT_REMOVAL | FL_FEAT_FW_VERSION | FL_FEAT_LINK_SPEED)
 
 struct fl_e1000;
 
 /**
- * What tells one chip of the family from another. The burst functions are the descriptor format's,
- * everything else is data or one of the functions here.
+ * What tells one chip of the family from another: data, and a few functions. A burst function is
+ * made for each format of descriptors; which one runs is chosen at start.
  */
 struct fl_e1000_variant {
 	const char *chip;
+	/** PCI Express: extended receive descriptors, MSI-X, RSS, registers of its own; else PCI */
+	bool pcie;
 	uint16_t rxq_max, txq_max, ring_max;
-	uint16_t frame_max; /* longest frame received, FCS and one VLAN tag included */
+	uint16_t frame_max; /* longest frame, FCS and one VLAN tag included */
 	uint16_t rar_count;
-	uint16_t nvm_words_max;
+	uint64_t dma_last;    /* the highest address that the chip may be given */
+	uint16_t tx_len_min;  /* shorter frames are lengthened by the driver */
+	uint16_t txd_len_max; /* bytes of one transmit descriptor */
+	/** errata of TSO: so many bytes must follow the headers in the first buffer, or have the
+	 *  last descriptor for themselves; 0 = none */
+	uint8_t tso_extra, tso_sentinel;
 	uint8_t eerd_done_bit, eerd_addr_shift;
-	uint32_t phy_id;
+	uint32_t phy_id, phy_id_mask;
 	uint64_t offloads, features;
 	uint32_t rss_types;
 	uint8_t pba_rx_kib;
@@ -37,14 +55,16 @@ struct fl_e1000_variant {
 	int (*reset)(struct fl_e1000 *e);
 	/** chip-specific settings and errata after a reset */
 	void (*init)(struct fl_e1000 *e);
+	uint16_t (*nvm_words)(uint32_t eecd);
 };
 
-extern const struct fl_e1000_variant fl_e1000_82574;
+extern const struct fl_e1000_variant fl_e1000_82540, fl_e1000_82574;
 extern const struct fl_driver fl_e1000_driver;
 
 /* 64-bit accumulators behind the chip's counters; index = that of the table in e1000_stats.c */
 struct fl_e1000_stats {
 	uint64_t value[E1000_STATS], base[E1000_STATS];
+	uint32_t raw[E1000_STATS]; /* of those that reading may not clear: as last read */
 };
 
 struct fl_e1000 {
@@ -101,6 +121,7 @@ struct fl_e1000_rxq {
 	uint16_t chain_segs;
 	bool chain_drop; /* given up: the rest is thrown away up to EOP */
 
+	bool rung; /* the tail, since a burst last came back empty */
 	uint32_t frame_max;
 	uint32_t buf_len; /* bytes of a buffer that the chip was told of */
 	bool scatter;
@@ -141,6 +162,10 @@ struct fl_e1000_txq {
 	uint16_t last_rs;
 	bool simple; /* the open batch so far */
 	bool ctx_valid;
+	bool after_tso; /* the last frame was one, see sentinel() in e1000_tx.c */
+	/* a packet for the fast path has plain_min to plain_min + plain_span bytes */
+	uint32_t plain_min, plain_span;
+	const struct fl_e1000_variant *v;
 	struct fl_doorbell db;
 	struct fl_e1000_desc ctx; /* context the chip has, where it may be relied on */
 	fl_iova_t pad;		  /* zeros that make a frame long enough */
@@ -148,6 +173,11 @@ struct fl_e1000_txq {
 	struct fl_e1000_qstats stats, base;
 	struct fl_e1000_ring mem;
 };
+
+static inline bool fl_e1000_tx_done(const struct fl_e1000_txq *q, uint16_t at)
+{
+	return __atomic_load_n(&q->ring[at].w[1], __ATOMIC_RELAXED) & TXD_DD;
+}
 
 static inline struct fl_e1000 *fl_e1000_of(const struct fl_port *p)
 {
@@ -169,6 +199,15 @@ static inline void fl_e1000_wr(struct fl_e1000 *e, uint32_t off, uint32_t v)
 
 /* e1000_hw.c */
 void fl_e1000_sleep_us(unsigned us);
+/** Waits until (reg & mask) == want: 0, -ETIMEDOUT, -ENODEV. */
+int fl_e1000_wait(struct fl_e1000 *e, uint32_t reg, uint32_t mask, uint32_t want, unsigned polls,
+		  unsigned us);
+/** Says that the device reads as all ones; -ENODEV. */
+int fl_e1000_gone(struct fl_e1000 *e);
+/** Receiver and transmitter off, transfers under way ended. */
+void fl_e1000_silence(struct fl_e1000 *e);
+/** Waits for CTRL.RST to clear itself. */
+int fl_e1000_reset_done(struct fl_e1000 *e);
 int fl_e1000_reset(struct fl_e1000 *e);
 int fl_e1000_nvm_read(struct fl_e1000 *e, uint16_t word, uint16_t *out);
 int fl_e1000_nvm_check(struct fl_e1000 *e);
@@ -214,18 +253,20 @@ int fl_e1000_rxq_desc_status(struct fl_rxq *q, uint16_t off);
 int fl_e1000_rxq_desc_read(struct fl_rxq *q, uint16_t pos, uint64_t out[2]);
 int fl_e1000_rxq_info(struct fl_rxq *q, struct fl_rxq_info *out);
 
-/* e1000_tx.c */
+/* e1000_txq.c */
 int fl_e1000_txq_setup(struct fl_port *p, uint16_t qid, const struct fl_txq_conf *c,
 		       struct fl_txq **out);
 void fl_e1000_txq_release(struct fl_txq *q);
 void fl_e1000_tx_start(struct fl_e1000 *e);
-void fl_e1000_tx_run(struct fl_e1000 *e);
 void fl_e1000_tx_drain(struct fl_txq *q);
-uint16_t fl_e1000_tx_prepare(struct fl_txq *q, struct fl_pkt **pkts, uint16_t n);
-int fl_e1000_tx_done_cleanup(struct fl_txq *q, uint32_t n);
 int fl_e1000_txq_desc_status(struct fl_txq *q, uint16_t off);
 int fl_e1000_txq_desc_read(struct fl_txq *q, uint16_t pos, uint64_t out[2]);
 int fl_e1000_txq_info(struct fl_txq *q, struct fl_txq_info *out);
+
+/* e1000_tx.c */
+void fl_e1000_tx_run(struct fl_e1000 *e);
+uint16_t fl_e1000_tx_prepare(struct fl_txq *q, struct fl_pkt **pkts, uint16_t n);
+int fl_e1000_tx_done_cleanup(struct fl_txq *q, uint32_t n);
 
 /* e1000_timesync.c */
 int fl_e1000_timesync_apply(struct fl_port *p);

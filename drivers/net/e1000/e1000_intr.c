@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Interrupts. With MSI-X vector 0 tells of the link and 1 + q of receive queue q. With one vector
- * (MSI, INTx) it is the link's, or receive queue 0's where queue interrupts were asked for.
+ * (MSI, INTx) it is the link's, or receive queue 0's where queue interrupts were asked for. MSI of
+ * the PCI chips is what nobody else uses either: INTx goes first there.
  */
 #include "e1000_internal.h"
 
@@ -46,18 +47,21 @@ static unsigned vectors(const struct fl_e1000 *e, enum fl_irq_kind kind)
 /* the most capable kind that has vectors enough; 0 or -errno, vectors set up */
 static int choose(struct fl_e1000 *e, unsigned rx_vectors)
 {
+	const enum fl_irq_kind one[] = { e->v->pcie ? FL_IRQ_MSI : FL_IRQ_INTX,
+					 e->v->pcie ? FL_IRQ_INTX : FL_IRQ_MSI };
 	struct fl_dev *dev = e->port.dev;
+	int rc = -ENOTSUP;
 
 	e->rx_irq_shared = false;
-	if (vectors(e, FL_IRQ_MSIX) > rx_vectors &&
+	if (e->v->pcie && vectors(e, FL_IRQ_MSIX) > rx_vectors &&
 	    !fl_dev_irq_setup(dev, FL_IRQ_MSIX, 1 + rx_vectors))
 		return 0;
 	e->rx_irq_shared = rx_vectors > 0;
-	if (vectors(e, FL_IRQ_MSI) && !fl_dev_irq_setup(dev, FL_IRQ_MSI, 1))
-		return 0;
-	if (vectors(e, FL_IRQ_INTX))
-		return fl_dev_irq_setup(dev, FL_IRQ_INTX, 1);
-	return -ENOTSUP;
+	for (unsigned i = 0; i < FL_ARRAY_SIZE(one) && rc; i++) {
+		if (vectors(e, one[i]))
+			rc = fl_dev_irq_setup(dev, one[i], 1);
+	}
+	return rc;
 }
 
 static void program_msix(struct fl_e1000 *e, unsigned rx_vectors)
@@ -112,7 +116,8 @@ int fl_e1000_intr_start(struct fl_e1000 *e)
 void fl_e1000_intr_stop(struct fl_e1000 *e)
 {
 	fl_e1000_wr(e, E1000_IMC, UINT32_MAX);
-	fl_e1000_wr(e, E1000_EIAC, 0);
+	if (e->v->pcie)
+		fl_e1000_wr(e, E1000_EIAC, 0);
 	if (fl_dev_irq_setup(e->port.dev, FL_IRQ_NONE, 0) && !fl_dev_removed(e->port.dev))
 		e1000_warn(e, "%s: interrupts were not taken down cleanly",
 			   fl_dev_uri(e->port.dev));

@@ -10,6 +10,7 @@
 #define FC_PAUSE_DEFAULT 0x0680u
 #define LED_ON		 0x0eu
 #define LED_MODE_MASK	 0xfu
+#define PHY_RESET_NS	 1000000ull
 #define TX_LOOK_NS	 100000000ull  /* registers are slow: look no oftener */
 #define TX_HANG_NS	 2000000000ull /* the longest frame takes 8 ms at 10 Mbit/s */
 
@@ -248,6 +249,37 @@ static uint32_t ctrl_wanted(const struct fl_port *p, uint32_t ctrl)
 	       (speeds & FL_SPEED_HALF ? 0 : CTRL_FD);
 }
 
+/*
+ * The 88E1011 shows carrier while it sends, and clocks the MAC at 25 MHz before there is a link,
+ * only if told to. Both take effect with a reset by BMCR; one for a forced speed may undo them.
+ */
+static int m88_program(struct fl_e1000 *e, bool *changed)
+{
+	uint16_t have;
+	int rc = phy_read(e, PHY_M88_CTRL, &have);
+
+	if (!rc)
+		rc = phy_change(e, PHY_M88_CTRL, have, have | M88_CRS_ON_TX, changed);
+	if (!rc)
+		rc = phy_read(e, PHY_M88_EXT, &have);
+	return rc ? rc : phy_change(e, PHY_M88_EXT, have, have | M88_TX_CLK_25, changed);
+}
+
+static int m88_start(struct fl_e1000 *e)
+{
+	bool changed = false;
+	uint16_t bmcr;
+	int rc = m88_program(e, &changed);
+
+	if (!rc)
+		rc = phy_read(e, PHY_BMCR, &bmcr);
+	if (rc || !changed)
+		return rc;
+	rc = phy_write(e, PHY_BMCR, bmcr | BMCR_RESET);
+	e->phy_ready_ns = fl_now_ns() + PHY_RESET_NS;
+	return rc;
+}
+
 /* link on or off and at the speeds that the user wants; what fits already is left alone */
 static int link_program(struct fl_e1000 *e)
 {
@@ -270,7 +302,13 @@ static int link_program(struct fl_e1000 *e)
 		return rc;
 	want = e->port.link_wanted ? bmcr_wanted(e->port.conf.speeds, have, restart)
 				   : have | BMCR_POWER_DOWN;
-	return want == have ? 0 : phy_write(e, PHY_BMCR, want);
+	if (want == have)
+		return 0;
+	rc = phy_write(e, PHY_BMCR, want);
+	if (rc || e->v->pcie || !(want & BMCR_RESET))
+		return rc;
+	e->phy_ready_ns = fl_now_ns() + PHY_RESET_NS;
+	return m88_program(e, &restart);
 }
 
 int fl_e1000_fc_apply(struct fl_port *p)
@@ -310,7 +348,7 @@ static int phy_check(struct fl_e1000 *e)
 		rc = phy_read(e, PHY_ID2, &id2);
 	if (rc)
 		return rc;
-	if (((uint32_t)id1 << 16 | id2) == e->v->phy_id)
+	if ((((uint32_t)id1 << 16 | id2) & e->v->phy_id_mask) == e->v->phy_id)
 		return 0;
 	e1000_err(e, "%s: PHY id 0x%04x%04x, a %s has 0x%08x", fl_dev_uri(e->port.dev), id1, id2,
 		  e->v->chip, e->v->phy_id);
@@ -322,6 +360,8 @@ int fl_e1000_link_start(struct fl_e1000 *e)
 	int rc;
 
 	rc = phy_check(e);
+	if (!rc && !e->v->pcie)
+		rc = m88_start(e);
 	if (!rc)
 		rc = fl_e1000_fc_registers(e);
 	if (!rc)

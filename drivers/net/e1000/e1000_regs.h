@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Registers and descriptors of the Intel gigabit family under the datasheet's names; only what the
- * driver uses. Numbers in headings: sections of the 82574 datasheet (Intel 317694).
+ * driver uses. Numbers in headings: sections of the 82574 datasheet (Intel 317694); the 82540 has
+ * what it has in the same places, with one queue.
  */
 #ifndef E1000_REGS_H
 #define E1000_REGS_H
@@ -54,6 +55,7 @@
 
 #define EECD_PRES		 (1u << 8)
 #define EECD_AUTO_RD		 (1u << 9)
+#define EECD_SIZE		 (1u << 9) /* 82540: 256 words, not 64 */
 #define EECD_SIZE_EX(v)		 (((v) >> 11) & 15u)
 
 #define EERD_START		 (1u << 0)
@@ -73,6 +75,7 @@
 #define MDIC_ERROR		 (1u << 30)
 
 #define EXTCNF_MDIO_SW		 (1u << 5)
+#define MANC_ARP_EN		 (1u << 13)
 #define MANC_BLK_PHY_RST	 (1u << 18)
 #define GCR_BIT22		 (1u << 22)
 #define GCR_BIT27		 (1u << 27)
@@ -249,13 +252,19 @@
 #define TSYNCRX_TYPE_EVENT_V2 (5u << 1)
 
 /* ---- PHY registers (IEEE 802.3 clause 22), through MDIC -------------------------------- */
-#define PHY_BMCR	0u
-#define PHY_BMSR	1u
-#define PHY_ID1		2u
-#define PHY_ID2		3u
-#define PHY_ANAR	4u
-#define PHY_ANLPAR	5u
-#define PHY_CTRL1000	9u
+#define PHY_BMCR     0u
+#define PHY_BMSR     1u
+#define PHY_ID1	     2u
+#define PHY_ID2	     3u
+#define PHY_ANAR     4u
+#define PHY_ANLPAR   5u
+#define PHY_CTRL1000 9u
+
+/* of the Marvell 88E1011 in the 82540 */
+#define PHY_M88_CTRL	16u
+#define PHY_M88_EXT	20u
+#define M88_CRS_ON_TX	(1u << 11)
+#define M88_TX_CLK_25	(7u << 4)
 
 #define BMCR_FD		(1u << 8)
 #define BMCR_AN_RESTART (1u << 9)
@@ -291,20 +300,30 @@ struct fl_e1000_desc {
  * w[0] = RSS type 3:0, queue 12:8, hash 63:32; w[1] = status 19:0, errors 31:20, length 47:32,
  * VLAN tag 63:48.
  */
-#define RXD_DD	      (1u << 0)
-#define RXD_EOP	      (1u << 1)
-#define RXD_IXSM      (1u << 2)
-#define RXD_VP	      (1u << 3)
-#define RXD_UDPCS     (1u << 4)
-#define RXD_TCPCS     (1u << 5)
-#define RXD_IPCS      (1u << 6)
-#define RXD_TST	      (1u << 8) /* its time stamp was taken */
-#define RXD_PTYPE(st) (((st) >> 16) & 15u)
-#define RXD_TCPE      (1u << 29)
-#define RXD_IPE	      (1u << 30)
-#define RXD_ERR_FRAME (0x97u << 24) /* CE, SE, SEQ, CXE, RXE: the frame itself is bad */
-#define RXD_ERR_ANY   (0xffu << 24)
-#define RXD_LEN_SHIFT 32
+#define RXD_DD	       (1u << 0)
+#define RXD_EOP	       (1u << 1)
+#define RXD_IXSM       (1u << 2)
+#define RXD_VP	       (1u << 3)
+#define RXD_UDPCS      (1u << 4)
+#define RXD_TCPCS      (1u << 5)
+#define RXD_IPCS       (1u << 6)
+#define RXD_TST	       (1u << 8) /* its time stamp was taken */
+#define RXD_PTYPE(st)  (((st) >> 16) & 15u)
+#define RXD_TCPE       (1u << 29)
+#define RXD_IPE	       (1u << 30)
+#define RXD_ERR_SHIFT  24
+#define RXD_ERR_FRAME  (0x97u << 24) /* CE, SE, SEQ, CXE, RXE: the frame itself is bad */
+#define RXD_ERR_ANY    (0xffu << 24)
+#define RXD_LEN_SHIFT  32
+#define RXD_VLAN_SHIFT 48
+
+/*
+ * Legacy receive descriptor, 7.1.4. It comes back as w[1] = length 15:0, raw checksum 31:16, status
+ * 39:32, errors 47:40, VLAN tag 63:48. Its status and errors are the extended one's lowest and
+ * highest eight bits.
+ */
+#define RXL_STATUS_SHIFT 32
+#define RXL_ERRORS_SHIFT 40
 
 /* Transmit data descriptor, 7.2.6: w[1] = command and length, then POPTS and VLAN tag. */
 #define TXD_DTYP_DATA  (1ull << 20)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Receive, extended descriptors. [next, fill) of the ring belong to the chip; one place at least
- * stays empty, since a tail equal to the head reads as "nothing there".
+ * Receive. [next, fill) of the ring belong to the chip; one place at least stays empty, since a
+ * tail equal to the head reads as "nothing there". Everything here thinks in extended descriptors:
+ * legacy ones, which hold less and nothing else, are turned into those where they are read.
  *
  * A whole frame in one buffer without any error bit takes the fast path, four at a time where
  * they came together. All else goes through rx_one_slow(), the only place that sees a chain. What
@@ -27,9 +28,20 @@ _Static_assert(offsetof(struct fl_pkt, data_len) == offsetof(struct fl_pkt, data
 		       offsetof(struct fl_pkt, port) == offsetof(struct fl_pkt, hash) + 6,
 	       "put_meta() writes these in three words");
 
-static inline uint64_t desc_w1(const struct fl_e1000_desc *d)
+static inline uint64_t desc_w1(const struct fl_e1000_desc *d, bool legacy)
 {
-	return __atomic_load_n(&d->w[1], __ATOMIC_RELAXED);
+	uint64_t w = __atomic_load_n(&d->w[1], __ATOMIC_RELAXED);
+
+	if (!legacy)
+		return w;
+	return (w >> RXL_STATUS_SHIFT & 0xff) | (w >> RXL_ERRORS_SHIFT & 0xff) << RXD_ERR_SHIFT |
+	       (w & 0xffff) << RXD_LEN_SHIFT | w >> RXD_VLAN_SHIFT << RXD_VLAN_SHIFT;
+}
+
+/* a legacy one has its buffer's address there */
+static inline uint64_t desc_w0(const struct fl_e1000_desc *d, bool legacy)
+{
+	return legacy ? 0 : d->w[0];
 }
 
 static inline void put_word(struct fl_pkt *p, size_t off, uint64_t v)
@@ -46,7 +58,7 @@ static inline void put_meta(const struct fl_e1000_rxq *q, struct fl_pkt *p, uint
 	if (translate) {
 		bits = q->status_bits[(w1 >> 2) & 31] | q->type_bits[RXD_PTYPE(w1)] |
 		       q->rss_bits[w0 & 15];
-		hash |= w0 >> 32 | (w1 >> 48) << 32;
+		hash |= w0 >> 32 | (w1 >> RXD_VLAN_SHIFT) << 32;
 	}
 	put_word(p, offsetof(struct fl_pkt, data_off), len * 0x100010000ull + FL_PKT_HEADROOM);
 	put_word(p, offsetof(struct fl_pkt, flags), bits);
@@ -83,7 +95,7 @@ static inline uint32_t refill_run(struct fl_e1000_rxq *q, uint32_t n)
 }
 
 /* gives the chip buffers again in steps of free_thresh; what fails is tried at the next burst */
-static inline void refill(struct fl_e1000_rxq *q, uint32_t empty)
+static inline void refill(struct fl_e1000_rxq *q, uint32_t empty, bool legacy)
 {
 	uint16_t fill = q->fill;
 
@@ -102,8 +114,22 @@ static inline void refill(struct fl_e1000_rxq *q, uint32_t empty)
 			break;
 		}
 	}
-	if (fill != q->fill)
+	if (fill != q->fill) {
 		fl_doorbell_ring(&q->tail, q->fill);
+		if (legacy)
+			q->rung = true;
+	}
+}
+
+/*
+ * Under KVM, QEMU's 82540 sees a write to its tail when the guest next does something that cannot
+ * wait; a guest that only receives, and ran out of buffers, would wait for that for ever.
+ */
+static E1000_APART void flush_tail(struct fl_e1000_rxq *q)
+{
+	if (q->tail.ptr)
+		(void)fl_mmio_read32(q->tail.ptr);
+	q->rung = false;
 }
 
 /* ---- the slow path: chains and errors -------------------------------------------------- */
@@ -192,7 +218,8 @@ static E1000_APART struct fl_pkt *rx_one_slow(struct fl_e1000_rxq *q, struct fl_
 
 static inline __attribute__((always_inline)) uint16_t rx_burst(struct fl_e1000_rxq *q,
 							       struct fl_pkt **pkts, uint16_t n,
-							       const bool translate)
+							       const bool translate,
+							       const bool legacy)
 {
 	const uint64_t id = __atomic_load_n(&q->q.port->id, __ATOMIC_RELAXED);
 	const uint64_t port = id << 48, slow_mask = q->slow_mask;
@@ -208,8 +235,8 @@ static inline __attribute__((always_inline)) uint16_t rx_burst(struct fl_e1000_r
 		run = run < avail ? run : avail;
 		run = run < n - got ? run : n - got;
 		while (i + 4 <= run && !q->chain_segs && !q->chain_drop) {
-			uint64_t a = desc_w1(d + i), b = desc_w1(d + i + 1);
-			uint64_t c = desc_w1(d + i + 2), e = desc_w1(d + i + 3);
+			uint64_t a = desc_w1(d + i, legacy), b = desc_w1(d + i + 1, legacy);
+			uint64_t c = desc_w1(d + i + 2, legacy), e = desc_w1(d + i + 3, legacy);
 			uint64_t odd = ((a - LEN_ONE) ^ (RXD_DD | RXD_EOP)) |
 				       ((b - LEN_ONE) ^ (RXD_DD | RXD_EOP)) |
 				       ((c - LEN_ONE) ^ (RXD_DD | RXD_EOP)) |
@@ -220,17 +247,17 @@ static inline __attribute__((always_inline)) uint16_t rx_burst(struct fl_e1000_r
 			fl_dma_rmb();
 			for (unsigned j = 0; j < 4; j++)
 				__builtin_prefetch(sw[i + 4 + j], 1);
-			put_meta(q, sw[i], d[i].w[0], a, port, translate);
-			put_meta(q, sw[i + 1], d[i + 1].w[0], b, port, translate);
-			put_meta(q, sw[i + 2], d[i + 2].w[0], c, port, translate);
-			put_meta(q, sw[i + 3], d[i + 3].w[0], e, port, translate);
+			put_meta(q, sw[i], desc_w0(d + i, legacy), a, port, translate);
+			put_meta(q, sw[i + 1], desc_w0(d + i + 1, legacy), b, port, translate);
+			put_meta(q, sw[i + 2], desc_w0(d + i + 2, legacy), c, port, translate);
+			put_meta(q, sw[i + 3], desc_w0(d + i + 3, legacy), e, port, translate);
 			memcpy(pkts + got, sw + i, 4 * sizeof(*sw));
 			bytes += w1_len(a) + w1_len(b) + w1_len(c) + w1_len(e);
 			got += 4;
 			i += 4;
 		}
 		if (i < run) {
-			uint64_t w1 = desc_w1(d + i);
+			uint64_t w1 = desc_w1(d + i, legacy);
 
 			if (!(w1 & RXD_DD)) {
 				empty = true;
@@ -240,9 +267,9 @@ static inline __attribute__((always_inline)) uint16_t rx_burst(struct fl_e1000_r
 				fl_dma_rmb();
 				if ((((w1 - LEN_ONE) ^ (RXD_DD | RXD_EOP)) & slow_mask) ||
 				    q->chain_segs || q->chain_drop)
-					p = rx_one_slow(q, p, d[i].w[0], w1, port);
+					p = rx_one_slow(q, p, desc_w0(d + i, legacy), w1, port);
 				else
-					put_meta(q, p, d[i].w[0], w1, port, translate);
+					put_meta(q, p, desc_w0(d + i, legacy), w1, port, translate);
 				i++;
 				if (p) {
 					pkts[got++] = p;
@@ -259,20 +286,32 @@ static inline __attribute__((always_inline)) uint16_t rx_burst(struct fl_e1000_r
 	if (got) {
 		fl_e1000_count(&q->stats.packets, got);
 		fl_e1000_count(&q->stats.bytes, bytes);
+	} else if (legacy && q->rung) {
+		flush_tail(q);
 	}
 	if (q->nb_desc - 1u - avail >= q->free_thresh)
-		refill(q, q->nb_desc - 1u - avail);
+		refill(q, q->nb_desc - 1u - avail, legacy);
 	return (uint16_t)got;
 }
 
 static uint16_t rx_burst_plain(struct fl_rxq *q, struct fl_pkt **pkts, uint16_t n)
 {
-	return rx_burst((struct fl_e1000_rxq *)q, pkts, n, false);
+	return rx_burst((struct fl_e1000_rxq *)q, pkts, n, false, false);
 }
 
 static uint16_t rx_burst_translate(struct fl_rxq *q, struct fl_pkt **pkts, uint16_t n)
 {
-	return rx_burst((struct fl_e1000_rxq *)q, pkts, n, true);
+	return rx_burst((struct fl_e1000_rxq *)q, pkts, n, true, false);
+}
+
+static uint16_t rx_burst_legacy_plain(struct fl_rxq *q, struct fl_pkt **pkts, uint16_t n)
+{
+	return rx_burst((struct fl_e1000_rxq *)q, pkts, n, false, true);
+}
+
+static uint16_t rx_burst_legacy_translate(struct fl_rxq *q, struct fl_pkt **pkts, uint16_t n)
+{
+	return rx_burst((struct fl_e1000_rxq *)q, pkts, n, true, true);
 }
 
 /* ---- control -------------------------------------------------------------------------- */
@@ -380,15 +419,18 @@ void fl_e1000_rx_select(struct fl_e1000 *e)
 {
 	const uint64_t wants = FL_OFF_RX_IP_CSUM | FL_OFF_RX_L4_CSUM | FL_OFF_RX_VLAN_STRIP |
 			       FL_OFF_TX_VLAN | FL_OFF_RX_RSS_HASH | FL_OFF_RX_PTYPE;
-	uint64_t off = e->port.conf.offloads;
+	static uint16_t (*const bursts[2][2])(struct fl_rxq *, struct fl_pkt **, uint16_t) = {
+		{ rx_burst_plain, rx_burst_translate },
+		{ rx_burst_legacy_plain, rx_burst_legacy_translate },
+	};
+	bool translate = e->port.conf.offloads & wants;
 
 	for (unsigned i = 0; i < e->port.conf.nb_rxq; i++) {
 		struct fl_e1000_rxq *q = (struct fl_e1000_rxq *)e->port.rxq[i];
 
 		__atomic_store_n(&q->frame_max, fl_e1000_frame_max(&e->port), __ATOMIC_RELAXED);
 		if (!fl_dev_removed(e->port.dev))
-			__atomic_store_n(&q->q.burst,
-					 off & wants ? rx_burst_translate : rx_burst_plain,
+			__atomic_store_n(&q->q.burst, bursts[!e->v->pcie][translate],
 					 __ATOMIC_RELEASE);
 	}
 }
@@ -427,7 +469,8 @@ void fl_e1000_rx_start(struct fl_e1000 *e)
 	e->rx_buf = choose_buf(e);
 	fl_e1000_wr(e, E1000_RDTR, 0);
 	fl_e1000_wr(e, E1000_RADV, 0);
-	fl_e1000_wr(e, E1000_RFCTL, RFCTL_EXTEN | RFCTL_ACK_DIS);
+	if (e->v->pcie)
+		fl_e1000_wr(e, E1000_RFCTL, RFCTL_EXTEN | RFCTL_ACK_DIS);
 	for (unsigned i = 0; i < e->port.conf.nb_rxq; i++) {
 		struct fl_e1000_rxq *q = (struct fl_e1000_rxq *)e->port.rxq[i];
 
@@ -463,6 +506,7 @@ void fl_e1000_rx_run(struct fl_e1000 *e)
 			}
 		}
 		fl_doorbell_ring(&q->tail, q->fill);
+		q->rung = true;
 	}
 	fl_e1000_rx_select(e);
 }
@@ -477,7 +521,8 @@ int fl_e1000_rxq_desc_status(struct fl_rxq *fq, uint16_t off)
 	if (off >= rx_outstanding(q))
 		return FL_DESC_UNAVAIL;
 	pos = pos >= q->nb_desc ? pos - q->nb_desc : pos;
-	return desc_w1(&q->ring[pos]) & RXD_DD ? FL_DESC_DONE : FL_DESC_AVAIL;
+	return desc_w1(&q->ring[pos], !fl_e1000_of(fq->port)->v->pcie) & RXD_DD ? FL_DESC_DONE
+										: FL_DESC_AVAIL;
 }
 
 int fl_e1000_rxq_desc_read(struct fl_rxq *fq, uint16_t pos, uint64_t out[2])
@@ -487,7 +532,7 @@ int fl_e1000_rxq_desc_read(struct fl_rxq *fq, uint16_t pos, uint64_t out[2])
 	if (pos >= q->nb_desc)
 		return -EINVAL;
 	out[0] = __atomic_load_n(&q->ring[pos].w[0], __ATOMIC_RELAXED);
-	out[1] = desc_w1(&q->ring[pos]);
+	out[1] = __atomic_load_n(&q->ring[pos].w[1], __ATOMIC_RELAXED);
 	return 0;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Statistics. The chip's counters are 32 bits wide and clear when they are read: each reading is
- * added to a 64-bit one. Packets and bytes of the port are counted by the queues, so that they are
- * what the user was given, and survive a reset or a removal.
+ * added to a 64-bit one. (Of QEMU's 82540 two do not clear: see fresh().) Packets and bytes of the
+ * port are counted by the queues, so that they are what the user was given, and survive a reset or
+ * a removal.
  */
 #include <stdio.h>
 #include <string.h>
@@ -12,14 +13,16 @@
 static const struct {
 	const char *name;
 	uint32_t off;
-	bool wide; /* a second register above holds bits 63:32; reading that one clears both */
+	bool wide;  /* a second register above holds bits 63:32; reading that one clears both */
+	bool stays; /* somewhere reading does not clear it */
+	bool pcie;  /* on those chips only */
 } counters[] = {
 	{ "rx_good_packets", E1000_GPRC },
 	{ "tx_good_packets", E1000_GPTC },
 	{ "rx_good_bytes", E1000_GORCL, true },
 	{ "tx_good_bytes", E1000_GOTCL, true },
-	{ "rx_missed_packets", E1000_MPC },
-	{ "rx_no_buffer", E1000_RNBC },
+	{ "rx_missed_packets", E1000_MPC, .stays = true },
+	{ "rx_no_buffer", E1000_RNBC, .stays = true },
 	{ "rx_crc_errors", E1000_CRCERRS },
 	{ "rx_align_errors", E1000_ALGNERRC },
 	{ "rx_symbol_errors", E1000_SYMERRS },
@@ -68,11 +71,28 @@ static const struct {
 	{ "tx_broadcast_packets", E1000_BPTC },
 	{ "tx_tso_packets", E1000_TSCTC },
 	{ "tx_tso_errors", E1000_TSCTFC },
-	{ "interrupts_asserted", E1000_IAC },
-	{ "rx_overrun_interrupts", E1000_ICRXOC },
+	{ "interrupts_asserted", E1000_IAC, .pcie = true },
+	{ "rx_overrun_interrupts", E1000_ICRXOC, .pcie = true },
 };
 
 _Static_assert(FL_ARRAY_SIZE(counters) <= E1000_STATS, "room for all accumulators");
+
+static bool has(const struct fl_e1000 *e, unsigned i)
+{
+	return e->v->pcie || !counters[i].pcie;
+}
+
+/* what a counter has counted since it was read last, read twice: was it cleared by the first? */
+static uint32_t fresh(uint32_t *raw, uint32_t v, uint32_t again)
+{
+	uint32_t was = again < *raw ? 0 : *raw;
+
+	*raw = again;
+	if (again >= v)
+		return again - was;
+	*raw = 0;
+	return v + again;
+}
 
 static void harvest_one(struct fl_e1000 *e, unsigned i)
 {
@@ -80,6 +100,11 @@ static void harvest_one(struct fl_e1000 *e, unsigned i)
 
 	if (counters[i].wide)
 		v |= (uint64_t)fl_e1000_rd(e, counters[i].off + 4) << 32;
+	if (counters[i].stays) {
+		uint32_t again = fl_e1000_rd(e, counters[i].off);
+
+		v = again == UINT32_MAX ? again : fresh(&e->stats.raw[i], (uint32_t)v, again);
+	}
 	/* all ones is what a device that is gone reads as, and no count that can be reached */
 	if ((uint32_t)v != UINT32_MAX)
 		e->stats.value[i] += v;
@@ -90,17 +115,21 @@ void fl_e1000_stats_harvest(struct fl_e1000 *e)
 {
 	if (fl_dev_removed(e->port.dev))
 		return;
-	for (unsigned i = 0; i < FL_ARRAY_SIZE(counters); i++)
-		harvest_one(e, i);
+	for (unsigned i = 0; i < FL_ARRAY_SIZE(counters); i++) {
+		if (has(e, i))
+			harvest_one(e, i);
+	}
 }
 
 /* what stood in the counters before the port was started is not ours */
 void fl_e1000_stats_clear_hw(struct fl_e1000 *e)
 {
 	for (unsigned i = 0; i < FL_ARRAY_SIZE(counters); i++) {
-		(void)fl_e1000_rd(e, counters[i].off);
-		if (counters[i].wide)
-			(void)fl_e1000_rd(e, counters[i].off + 4);
+		uint64_t value = e->stats.value[i];
+
+		if (has(e, i))
+			harvest_one(e, i);
+		e->stats.value[i] = value;
 	}
 }
 
@@ -228,14 +257,20 @@ int fl_e1000_stats_reset(struct fl_port *p)
 int fl_e1000_xstats(struct fl_port *p, struct fl_xstat *out, unsigned max)
 {
 	struct fl_e1000 *e = fl_e1000_of(p);
+	unsigned n = 0;
 
 	if (max)
 		fl_e1000_stats_harvest(e);
-	for (unsigned i = 0; i < FL_ARRAY_SIZE(counters) && i < max; i++) {
-		snprintf(out[i].name, sizeof(out[i].name), "%s", counters[i].name);
-		out[i].value = e->stats.value[i] - e->stats.base[i];
+	for (unsigned i = 0; i < FL_ARRAY_SIZE(counters); i++) {
+		if (!has(e, i))
+			continue;
+		if (n < max) {
+			snprintf(out[n].name, sizeof(out[n].name), "%s", counters[i].name);
+			out[n].value = e->stats.value[i] - e->stats.base[i];
+		}
+		n++;
 	}
-	return (int)FL_ARRAY_SIZE(counters);
+	return (int)n;
 }
 
 int fl_e1000_xstats_reset(struct fl_port *p)

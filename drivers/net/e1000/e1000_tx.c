@@ -9,25 +9,19 @@
  * A frame in one segment that asks for nothing and that nobody else holds takes the fast path; a
  * batch of such frames out of one pool goes back to it without a look at the packets.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "e1000_internal.h"
 
-#define TX_RS_THRESH 32u
-#define PKT_PLAIN    0x00010001u /* nb_segs 1, kind 0, refcnt 1 */
-#define TX_ASKS	     0xffff0000u /* any transmit offload flag */
-#define TX_PAD_ROOM  64u
-#define L4_CSUM_TCP  16u
-#define L4_CSUM_UDP  6u
-#define IP_CSUM	     10u
-#define TSO_EXTRA    4u
+#define PKT_PLAIN   0x00010001u /* nb_segs 1, kind 0, refcnt 1 */
+#define TX_ASKS	    0xffff0000u /* any transmit offload flag */
+#define L4_CSUM_TCP 16u
+#define L4_CSUM_UDP 6u
+#define IP_CSUM	    10u
+#define FCS_LEN	    4u
 
-#define TXD_PLAIN    (TXD_DTYP_DATA | TXD_DEXT | TXD_IFCS | TXD_EOP)
-#define TX_CSUMS     (FL_TX_IP_CSUM | FL_TX_TCP_CSUM | FL_TX_UDP_CSUM | FL_TX_TSO)
-
-/* longest frame without FCS that a fast-path packet may have */
-#define TX_FRAME_MAX 9230u
+#define TXD_PLAIN   (TXD_DTYP_DATA | TXD_DEXT | TXD_IFCS | TXD_EOP)
+#define TX_CSUMS    (FL_TX_IP_CSUM | FL_TX_TCP_CSUM | FL_TX_UDP_CSUM | FL_TX_TSO)
 
 static inline uint32_t pkt_word(const struct fl_pkt *p)
 {
@@ -40,11 +34,6 @@ static inline uint32_t pkt_word(const struct fl_pkt *p)
 _Static_assert(offsetof(struct fl_pkt, refcnt) == offsetof(struct fl_pkt, nb_segs) + 2 &&
 		       offsetof(struct fl_pkt, kind) == offsetof(struct fl_pkt, nb_segs) + 1,
 	       "pkt_word() reads these together");
-
-static inline bool tx_done(const struct fl_e1000_txq *q, uint16_t at)
-{
-	return __atomic_load_n(&q->ring[at].w[1], __ATOMIC_RELAXED) & TXD_DD;
-}
 
 /* ---- batches -------------------------------------------------------------------------- */
 
@@ -62,7 +51,7 @@ static void free_mixed(struct fl_pkt **sw, uint32_t n)
 
 static inline bool oldest_done(const struct fl_e1000_txq *q)
 {
-	return q->closed && tx_done(q, q->batches[q->oldest].done);
+	return q->closed && fl_e1000_tx_done(q, q->batches[q->oldest].done);
 }
 
 /* frees what full batches are done */
@@ -121,60 +110,84 @@ static unsigned header_len(const struct fl_pkt *p)
 }
 
 /*
- * Erratum: with TSO the first buffer must hold more than the headers. Moves some bytes of the
- * next segment behind them; false where that cannot be.
+ * Erratum of some: with TSO the first buffer must hold more than the headers. Moves some bytes of
+ * the next segment behind them; false where that cannot be.
  */
-static bool tso_extend(struct fl_pkt *p)
+static bool tso_extend(struct fl_pkt *p, uint8_t extra)
 {
 	struct fl_pkt *s = p->next;
 	unsigned hdr = header_len(p);
 
-	if (!(p->flags & FL_TX_TSO) || p->data_len > hdr || p->data_len == p->pkt_len)
+	if (!extra || !(p->flags & FL_TX_TSO) || p->data_len > hdr || p->data_len == p->pkt_len)
 		return true;
-	if (!s || s->data_len < TSO_EXTRA || fl_pkt_tailroom(p) < TSO_EXTRA || p->kind ||
+	if (!s || s->data_len < extra || fl_pkt_tailroom(p) < extra || p->kind ||
 	    __atomic_load_n(&p->refcnt, __ATOMIC_RELAXED) > 1 || s->kind ||
 	    __atomic_load_n(&s->refcnt, __ATOMIC_RELAXED) > 1)
 		return false;
-	memcpy((uint8_t *)fl_pkt_data(p) + p->data_len, fl_pkt_data(s), TSO_EXTRA);
-	p->data_len += TSO_EXTRA;
-	s->data_off += TSO_EXTRA;
-	s->data_len -= TSO_EXTRA;
+	memcpy((uint8_t *)fl_pkt_data(p) + p->data_len, fl_pkt_data(s), extra);
+	p->data_len += extra;
+	s->data_off += extra;
+	s->data_len -= extra;
 	return true;
 }
 
 /* offload fields that would make the chip read or write outside the frame, or stall it */
-static bool offload_ok(const struct fl_pkt *p)
+static bool offload_ok(const struct fl_pkt *p, uint32_t frame_max)
 {
 	unsigned hdr = header_len(p);
 
 	if (!(p->flags & TX_CSUMS))
-		return p->pkt_len <= TX_FRAME_MAX;
+		return p->pkt_len <= frame_max;
 	/* offsets are 8 bits wide, and so is the length of TSO headers */
 	if (p->l2_len + p->l3_len + L4_CSUM_TCP > 255 || hdr > 255 || hdr > p->data_len ||
 	    !p->l2_len || !p->l3_len)
 		return false;
 	if (p->flags & FL_TX_TSO)
 		return p->tso_mss && p->l4_len && p->pkt_len > hdr &&
-		       p->pkt_len - hdr <= UINT16_MAX && p->tso_mss + hdr <= TX_FRAME_MAX;
-	return p->pkt_len <= TX_FRAME_MAX;
+		       p->pkt_len - hdr <= UINT16_MAX && p->tso_mss + hdr <= frame_max;
+	return p->pkt_len <= frame_max;
 }
 
-/* slots the frame needs, 0 = it cannot be sent; *pad = zero bytes to add */
+/* bytes of one descriptor of the frame; PCI chips take up to four segments at a time into FIFO */
+static uint32_t desc_max(const struct fl_e1000_variant *v, const struct fl_pkt *p)
+{
+	uint32_t four = 4u * p->tso_mss;
+
+	return !v->pcie && p->flags & FL_TX_TSO && four < v->txd_len_max ? four : v->txd_len_max;
+}
+
+/*
+ * Erratum of the 82540: the last descriptor of a TSO frame is reported done before its bytes are
+ * read, and so is the next frame if it has only one. Bytes of a segment, the frame's last, that get
+ * a descriptor for themselves therefore.
+ */
+static uint32_t sentinel(const struct fl_e1000_txq *q, const struct fl_pkt *p,
+			 const struct fl_pkt *last)
+{
+	uint32_t n = q->v->tso_sentinel;
+
+	if (!n || last->next || last->data_len <= 2 * n)
+		return 0;
+	return p->flags & FL_TX_TSO || (q->after_tso && p == last) ? n : 0;
+}
+
+/* slots the frame may need, 0 = it cannot be sent; *pad = zero bytes to add */
 static uint32_t slots_needed(struct fl_e1000_txq *q, struct fl_pkt *p, uint32_t *pad)
 {
-	uint32_t n = 0, len = 0, segs = 0;
+	uint32_t n = 0, len = 0, segs = 0, max;
 
-	if (!tso_extend(p) || !offload_ok(p))
+	if (!tso_extend(p, q->v->tso_extra) || !offload_ok(p, q->v->frame_max - FCS_LEN))
 		return 0;
+	max = desc_max(q->v, p);
 	for (const struct fl_pkt *s = p; s; s = s->next) {
 		if (++segs > p->nb_segs || !seg_area(q, s))
 			return 0;
-		n += (s->data_len + E1000_TXD_LEN_MAX - 1) / E1000_TXD_LEN_MAX;
+		n += (s->data_len + max - 1) / max + (sentinel(q, p, s) ? 1 : 0);
 		len += s->data_len;
 	}
 	if (!n || len != p->pkt_len || segs != p->nb_segs)
 		return 0;
-	*pad = len < E1000_TX_LEN_MIN ? E1000_TX_LEN_MIN - len : 0;
+	*pad = len < q->v->tx_len_min ? q->v->tx_len_min - len : 0;
 	n += *pad ? 1 : 0;
 	n += p->flags & TX_CSUMS ? 1 : 0;
 	/* more than that and a full ring might never get room enough */
@@ -200,7 +213,7 @@ static struct fl_e1000_desc make_context(const struct fl_pkt *p)
 }
 
 /* command, options and tag of the frame's data descriptors */
-static uint64_t data_command(const struct fl_pkt *p)
+static uint64_t data_command(const struct fl_e1000_variant *v, const struct fl_pkt *p)
 {
 	uint64_t cmd = TXD_DTYP_DATA | TXD_DEXT | TXD_IFCS;
 
@@ -212,7 +225,7 @@ static uint64_t data_command(const struct fl_pkt *p)
 		cmd |= TXD_POPTS_IXSM;
 	if (p->flags & FL_TX_TSO)
 		cmd |= TXD_TSE;
-	if (p->flags & FL_TX_TIMESTAMP)
+	if (p->flags & FL_TX_TIMESTAMP && v->features & FL_FEAT_TIMESYNC)
 		cmd |= TXD_TS;
 	return cmd;
 }
@@ -236,18 +249,31 @@ static void put_desc(struct fl_e1000_txq *q, struct tx_cursor *c, uint64_t w0, u
 	}
 }
 
+/* all but the last `apart` bytes in descriptors of at most `max`, those in one of their own */
 static void put_segment(struct fl_e1000_txq *q, struct tx_cursor *c, const struct fl_pkt *s,
-			uint64_t cmd)
+			uint64_t cmd, uint32_t max, uint32_t apart)
 {
 	uint64_t iova = fl_pkt_iova(s).v;
 
-	for (uint32_t left = s->data_len; left;) {
-		uint32_t len = left < E1000_TXD_LEN_MAX ? left : E1000_TXD_LEN_MAX;
+	for (uint32_t left = s->data_len - apart; left;) {
+		uint32_t len = left < max ? left : max;
 
 		put_desc(q, c, iova, cmd | len);
 		iova += len;
 		left -= len;
 	}
+	if (apart)
+		put_desc(q, c, iova, cmd | apart);
+}
+
+/* after a TSO frame, one in a single buffer is no plain one where the erratum is */
+static void note_tso(struct fl_e1000_txq *q, const struct fl_pkt *p)
+{
+	if (!q->v->tso_sentinel)
+		return;
+	q->after_tso = p->flags & FL_TX_TSO || (q->after_tso && p->next);
+	if (q->after_tso)
+		q->pool = NULL;
 }
 
 /* one frame of any kind; false = no room now. What cannot be sent is counted and freed. */
@@ -255,7 +281,7 @@ static bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
 {
 	struct tx_cursor c = { .at = q->tail, .end = q->batch_end };
 	uint32_t pad, need = slots_needed(q, p, &pad);
-	uint64_t cmd = data_command(p);
+	uint64_t cmd = data_command(q->v, p);
 
 	if (!need) {
 		fl_e1000_count(&q->stats.errors, 1);
@@ -287,7 +313,7 @@ static bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
 		q->ctx_valid = !fl_e1000_of(q->q.port)->shared_tx_context;
 	}
 	for (const struct fl_pkt *s = p; s; s = s->next)
-		put_segment(q, &c, s, cmd);
+		put_segment(q, &c, s, cmd, desc_max(q->v, p), sentinel(q, p, s));
 	if (pad)
 		put_desc(q, &c, q->pad.v, cmd | pad);
 	q->ring[c.last].w[1] |= TXD_EOP;
@@ -298,6 +324,7 @@ static bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
 	q->tail = c.at;
 	if (c.crossed)
 		ask_report(q, c.last);
+	note_tso(q, p);
 	/* every batch that the frame has a part in is mixed, the one it ends in too */
 	q->simple = false;
 	for (; c.crossed; c.crossed--) {
@@ -318,6 +345,7 @@ static inline uint32_t tx_plain(struct fl_e1000_txq *q, struct fl_pkt **pkts, ui
 	const struct fl_dma_area *area = q->area;
 	struct fl_e1000_desc *d = q->ring + q->tail;
 	struct fl_pkt **sw = q->sw + q->tail;
+	const uint32_t least = q->plain_min, span = q->plain_span;
 	struct fl_pool *pool = q->pool;
 	uint64_t sum = 0;
 	uint32_t i;
@@ -329,7 +357,7 @@ static inline uint32_t tx_plain(struct fl_e1000_txq *q, struct fl_pkt **pkts, ui
 
 		if (fl_unlikely(p->pool != pool ||
 				((pkt_word(p) ^ PKT_PLAIN) | (p->flags & TX_ASKS)) ||
-				len - E1000_TX_LEN_MIN > TX_FRAME_MAX - E1000_TX_LEN_MIN))
+				len - least > span))
 			break;
 		if (fl_unlikely(fl_dma_post(area, iova, len)))
 			break;
@@ -394,108 +422,6 @@ static uint16_t tx_burst(struct fl_txq *fq, struct fl_pkt **pkts, uint16_t n)
 	return (uint16_t)sent;
 }
 
-/* ---- control -------------------------------------------------------------------------- */
-
-int fl_e1000_txq_setup(struct fl_port *p, uint16_t qid, const struct fl_txq_conf *c,
-		       struct fl_txq **out)
-{
-	struct fl_e1000 *e = fl_e1000_of(p);
-	size_t ring = c->nb_desc * sizeof(struct fl_e1000_desc);
-	struct fl_e1000_txq *q;
-	int rc = -ENOMEM;
-
-	q = aligned_alloc(FL_CACHE_LINE, fl_align_up(sizeof(*q), FL_CACHE_LINE));
-	if (!q)
-		return rc;
-	memset(q, 0, sizeof(*q));
-	q->nb_desc = c->nb_desc;
-	q->rs_thresh = c->rs_thresh;
-	if (!q->rs_thresh) {
-		/* the largest power of two that divides the ring, a quarter of it at most */
-		for (q->rs_thresh = TX_RS_THRESH;
-		     c->nb_desc % q->rs_thresh || q->rs_thresh > c->nb_desc / 4;)
-			q->rs_thresh /= 2;
-	}
-	q->nb_batches = q->nb_desc / q->rs_thresh;
-	/* early, so that packets come back to the pool's cache while they are warm */
-	q->free_thresh =
-		c->free_thresh ? c->free_thresh : (uint16_t)(q->nb_desc - 2 * q->rs_thresh);
-	q->sw = calloc(q->nb_desc, sizeof(*q->sw));
-	q->batches = calloc(q->nb_batches, sizeof(*q->batches));
-	if (!q->sw || !q->batches)
-		goto err;
-	rc = fl_e1000_ring_alloc(e, ring + TX_PAD_ROOM, &q->mem);
-	if (rc)
-		goto err;
-	q->ring = q->mem.desc;
-	q->pad = fl_iova_add(q->mem.iova, ring);
-	*out = &q->q;
-	return 0;
-err:
-	free(q->batches);
-	free(q->sw);
-	free(q);
-	return rc;
-}
-
-void fl_e1000_txq_release(struct fl_txq *fq)
-{
-	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
-
-	fl_e1000_stats_retire_tx(fq);
-	fl_e1000_ring_free(fl_e1000_of(fq->port), &q->mem);
-	free(q->batches);
-	free(q->sw);
-	free(q);
-}
-
-/* frees every packet that the queue holds; the chip is off */
-void fl_e1000_tx_drain(struct fl_txq *fq)
-{
-	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
-
-	for (uint16_t at = (uint16_t)(q->oldest * q->rs_thresh); at != q->tail;) {
-		if (q->sw[at])
-			fl_pkt_free(q->sw[at]);
-		at = (uint16_t)(at + 1 == q->nb_desc ? 0 : at + 1);
-	}
-	q->tail = 0;
-	q->open = 0;
-	q->oldest = 0;
-	q->closed = 0;
-}
-
-void fl_e1000_tx_start(struct fl_e1000 *e)
-{
-	e->shared_tx_context = e->port.conf.nb_txq > 1;
-	e->tx_hang_told = false;
-	fl_e1000_wr(e, E1000_TIDV, 0);
-	fl_e1000_wr(e, E1000_TADV, 0);
-	fl_e1000_wr(e, E1000_TIPG, TIPG_COPPER);
-	for (unsigned i = 0; i < e->port.conf.nb_txq; i++) {
-		struct fl_e1000_txq *q = (struct fl_e1000_txq *)e->port.txq[i];
-
-		q->tail = 0;
-		q->open = 0;
-		q->oldest = 0;
-		q->closed = 0;
-		q->batch_end = q->rs_thresh;
-		q->free = (uint16_t)(q->nb_desc - 1);
-		q->simple = true;
-		q->ctx_valid = false;
-		q->pool = NULL;
-		q->area = NULL;
-		q->last_rs = UINT16_MAX;
-		q->watch.since_ns = 0;
-		fl_e1000_wr(e, E1000_TDBAL(i), (uint32_t)q->mem.iova.v);
-		fl_e1000_wr(e, E1000_TDBAH(i), (uint32_t)(q->mem.iova.v >> 32));
-		fl_e1000_wr(e, E1000_TDLEN(i), q->nb_desc * (uint32_t)sizeof(struct fl_e1000_desc));
-		fl_e1000_wr(e, E1000_TDH(i), 0);
-		fl_e1000_wr(e, E1000_TDT(i), 0);
-		fl_doorbell_init(&q->db, e->port.dev, 0, E1000_TDT(i));
-	}
-}
-
 void fl_e1000_tx_run(struct fl_e1000 *e)
 {
 	if (!e->port.conf.nb_txq)
@@ -547,7 +473,7 @@ int fl_e1000_tx_done_cleanup(struct fl_txq *fq, uint32_t n)
 	for (uint16_t i = at, k = 0; k < left; k++) {
 		uint16_t next = (uint16_t)(i + 1 == q->nb_desc ? 0 : i + 1);
 
-		if (tx_done(q, i))
+		if (fl_e1000_tx_done(q, i))
 			end = next;
 		i = next;
 	}
@@ -567,47 +493,4 @@ int fl_e1000_tx_done_cleanup(struct fl_txq *fq, uint32_t n)
 	}
 	reclaim(q);
 	return (int)freed;
-}
-
-int fl_e1000_txq_desc_status(struct fl_txq *fq, uint16_t off)
-{
-	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
-	uint32_t used = (uint32_t)(q->nb_desc - 1 - q->free);
-	uint32_t pos = (uint32_t)q->tail + off, i, k;
-
-	if (off >= q->nb_desc)
-		return -EINVAL;
-	pos = pos >= q->nb_desc ? pos - q->nb_desc : pos;
-	/* in flight are [oldest, tail): those before a report that has come are done */
-	i = (uint32_t)q->oldest * q->rs_thresh;
-	k = pos >= i ? pos - i : pos + q->nb_desc - i;
-	if (k >= used)
-		return FL_DESC_DONE;
-	for (i = pos; k < used; k++) {
-		if (tx_done(q, (uint16_t)i))
-			return FL_DESC_DONE;
-		i = i + 1 == q->nb_desc ? 0 : i + 1;
-	}
-	return FL_DESC_AVAIL;
-}
-
-int fl_e1000_txq_desc_read(struct fl_txq *fq, uint16_t pos, uint64_t out[2])
-{
-	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
-
-	if (pos >= q->nb_desc)
-		return -EINVAL;
-	out[0] = __atomic_load_n(&q->ring[pos].w[0], __ATOMIC_RELAXED);
-	out[1] = __atomic_load_n(&q->ring[pos].w[1], __ATOMIC_RELAXED);
-	return 0;
-}
-
-int fl_e1000_txq_info(struct fl_txq *fq, struct fl_txq_info *out)
-{
-	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
-
-	out->nb_desc = q->nb_desc;
-	out->free_thresh = q->free_thresh;
-	out->rs_thresh = q->rs_thresh;
-	return 0;
 }
