@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * 82574L model: the input is a program of register accesses, memory contents, frames, time and
- * mappings that come and go. Whatever it says, the model stays inside its memory and comes back.
+ * 82574L and 82540EM models, as the first byte says: the rest is a program of register accesses,
+ * memory contents, frames, time and mappings that come and go. Whatever it says, the model stays
+ * inside its memory and comes back.
  */
 #include "../unit/e1000_rig.h"
 
@@ -117,15 +118,30 @@ static void interrupts(struct rig *r, uint32_t kind)
 
 static void mapping(struct rig *r, uint32_t how)
 {
-	static uint32_t as_it_is = UINT32_MAX;
+	static uint32_t as_it_is[2] = { UINT32_MAX, UINT32_MAX };
+	uint32_t *is = &as_it_is[rig_is_82540()];
 
-	if (how == as_it_is)
+	if (how == *is)
 		return;
-	as_it_is = how;
+	*is = how;
 	fl_iommu_clear(&r->m->mmu);
 	if (how & 1)
 		(void)fl_model_map(r->m, RIG_IOVA, MEM, how & 2 ? FL_DMA_READ : FL_DMA_RW,
 				   how & 4 ? -1 : r->fd, 0);
+}
+
+/* a command for the EEPROM's pins, of up to 32 bits */
+static void pins(struct rig *r, struct in *in)
+{
+	uint32_t n = take(in, 1) & 31, bits = take(in, 4), v;
+
+	for (uint32_t i = 0; i <= n; i++) {
+		v = EECD_REQ | EECD_CS | (bits >> i & 1 ? EECD_DI : 0);
+		rig_wr(r, R_EECD, v);
+		rig_wr(r, R_EECD, v | EECD_SK);
+	}
+	if (bits & 1u << 31)
+		rig_wr(r, R_EECD, EECD_REQ);
 }
 
 static void step(struct rig *r, struct in *in)
@@ -133,7 +149,7 @@ static void step(struct rig *r, struct in *in)
 	uint32_t off;
 	uint64_t v = 0;
 
-	switch (take(in, 1) % 12) {
+	switch (take(in, 1) % 13) {
 	case 0:
 		off = which(in);
 		rig_wr(r, off, take(in, 4));
@@ -180,6 +196,9 @@ static void step(struct rig *r, struct in *in)
 		v = take(in, 4);
 		(void)fl_model_region(r->m, off & 3, off & ~7u, &v, 1u << (v & 3), v & 4);
 		break;
+	case 12:
+		pins(r, in);
+		break;
 	}
 }
 
@@ -187,24 +206,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct rig rig; /* made once: a reset gives each input a fresh chip */
-	static bool ready;
+	static struct rig rigs[2]; /* made once: a reset gives each input a fresh chip */
 	struct in in = { data, size };
 	uint16_t cmd = 6;
+	struct rig *r;
 
-	if (!ready && rig_open(&rig, "wire=x,an=1"))
+	rig_chip = take(&in, 1) & 1 ? &fl_e1000_model_ops : &fl_e1000e_model_ops;
+	r = &rigs[rig_is_82540()];
+	if (!r->e && rig_open(r, "wire=x,an=1"))
 		abort();
-	ready = true;
-	mapping(&rig, 1);
-	interrupts(&rig, 3);
-	fl_model_reset(rig.m);
-	memset(rig.mem, 0, MEM);
-	rig.far->room = UINT32_MAX;
-	if (fl_model_region(rig.m, FL_VFIO_REGION_CONFIG, 4, &cmd, 2, true))
+	mapping(r, 1);
+	interrupts(r, 3);
+	fl_model_reset(r->m);
+	memset(r->mem, 0, MEM);
+	r->far->room = UINT32_MAX;
+	if (fl_model_region(r->m, FL_VFIO_REGION_CONFIG, 4, &cmd, 2, true))
 		abort();
 	/* the most that one program may do */
 	for (unsigned n = 0; n < 256 && in.n; n++)
-		step(&rig, &in);
-	fl_engine_round(rig.e, rig.now += 1000000);
+		step(r, &in);
+	fl_engine_round(r->e, r->now += 1000000);
 	return 0;
 }

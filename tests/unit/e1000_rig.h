@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A modelled 82574L on a bench: an engine turned by hand with its own clock, a few MiB of DMA
- * memory, and a far end of the wire that keeps what arrives and sends what a test gives it.
+ * A modelled 82574L or 82540EM on a bench: an engine turned by hand with its own clock, a few MiB
+ * of DMA memory, and a far end of the wire that keeps what arrives and sends what a test gives it.
  */
 #ifndef E1000_RIG_H
 #define E1000_RIG_H
@@ -47,7 +47,21 @@ struct rig {
 	int irq[5];
 };
 
-extern const struct fl_model_ops fl_e1000e_model_ops;
+extern const struct fl_model_ops fl_e1000_model_ops, fl_e1000e_model_ops;
+
+/** The chip that rig_open() takes. */
+static const struct fl_model_ops *rig_chip = &fl_e1000e_model_ops;
+
+static inline bool rig_is_82540(void)
+{
+	return rig_chip == &fl_e1000_model_ops;
+}
+
+/** Causes as ICR shows them. */
+static inline uint32_t rig_icr(uint32_t causes)
+{
+	return rig_is_82540() ? causes : causes | ICR_ASSERT;
+}
 
 static unsigned rig_far_receive(void *arg, const struct fl_frame *f, unsigned n)
 {
@@ -136,6 +150,18 @@ static inline void rig_clear(struct rig *r, uint32_t off, uint32_t bits)
 	rig_wr(r, off, rig_rd(r, off) & ~bits);
 }
 
+static inline uint32_t rig_phy_rd(struct rig *r, uint32_t reg)
+{
+	rig_wr(r, R_MDIC, 1u << 27 | 1u << 21 | reg << 16);
+	return rig_rd(r, R_MDIC);
+}
+
+static inline uint32_t rig_phy_wr(struct rig *r, uint32_t reg, uint32_t v)
+{
+	rig_wr(r, R_MDIC, 1u << 26 | 1u << 21 | reg << 16 | v);
+	return rig_rd(r, R_MDIC);
+}
+
 /** Time passes, everything gets its turn (often enough for a bounded poll to finish). */
 static inline void rig_run(struct rig *r, uint64_t ns)
 {
@@ -195,7 +221,7 @@ static inline int rig_open(struct rig *r, const char *args)
 	if (!rc)
 		rc = fl_engine_add_ops(r->e, &rig_far_ops, "wire=x", NULL, -1, 0, &r->far_model);
 	if (!rc)
-		rc = fl_engine_add_ops(r->e, &fl_e1000e_model_ops, with_mac, NULL, -1, 0, &r->m);
+		rc = fl_engine_add_ops(r->e, rig_chip, with_mac, NULL, -1, 0, &r->m);
 	if (rc)
 		return rc;
 	r->far = r->far_model->state;
