@@ -1,12 +1,297 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Until the iommufd backend is here: refused. */
-#include "kernel_internal.h"
+/* Devices by their cdev on an iommufd: opened, bound, put into an IOAS, given back. */
+#include "iommufd_internal.h"
 
-static int refuse(struct fl_vk_dev *d)
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- files ----------------------------------------------------------------------------- */
+
+static int open_node(const struct fl_vk_dev *d, const char *path)
 {
-	fl_err(d->k->log, "vfio", "%s: this build has no iommufd: use iommu=container",
-	       d->pci.address);
-	return -EOPNOTSUPP;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	fd = -errno;
+	fl_vk_refused(d, path, fd);
+	return fd;
 }
 
-const struct fl_vk_backend fl_vk_iommufd = { .name = "iommufd", .attach = refuse };
+/* *given is taken over. */
+static int take_file(const struct fl_vk_dev *d, int *given, const char *name)
+{
+	char *path;
+	int fd = *given;
+
+	*given = -1;
+	if (fd >= 0)
+		return fd;
+	if (asprintf(&path, "%s/%s", d->k->dev, name) < 0)
+		return -ENOMEM;
+	fd = open_node(d, path);
+	free(path);
+	return fd;
+}
+
+static int open_cdev(struct fl_vk_dev *d)
+{
+	char name[64];
+
+	if (d->how.cdev_fd < 0 && !*d->pci.cdev) {
+		fl_vk_refused(d, "its cdev for iommufd", -EOPNOTSUPP);
+		return -EOPNOTSUPP;
+	}
+	snprintf(name, sizeof(name), "vfio/devices/%s", d->pci.cdev);
+	return take_file(d, &d->how.cdev_fd, name);
+}
+
+/* ---- the iommufd and its IOASes -------------------------------------------------------- */
+
+static int open_iommu(struct fl_vk_dev *d)
+{
+	struct fl_vfio_kernel *k = d->k;
+	struct fl_vk_iommu *i;
+	int fd;
+
+	if (k->iommu)
+		return 0;
+	fd = take_file(d, &d->how.iommu_fd, "iommu");
+	if (fd < 0)
+		return fd;
+	i = calloc(1, sizeof(*i));
+	if (!i) {
+		close(fd);
+		return -ENOMEM;
+	}
+	i->k = k;
+	i->fd = fd;
+	k->iommu = i;
+	return 0;
+}
+
+static void close_iommu(struct fl_vfio_kernel *k)
+{
+	if (!k->iommu || k->iommu->ioases)
+		return;
+	close(k->iommu->fd);
+	free(k->iommu);
+	k->iommu = NULL;
+}
+
+static int new_ioas(const struct fl_vk_dev *d, struct fl_vk_ioas **out)
+{
+	struct fl_abi_ioas_alloc req = { .size = sizeof(req) };
+	struct fl_vk_iommu *i = d->k->iommu;
+	struct fl_vk_ioas *a = calloc(1, sizeof(*a));
+	int rc;
+
+	if (!a)
+		return -ENOMEM;
+	rc = fl_vk_ioctl(i->fd, FL_IOMMU_IOAS_ALLOC, &req);
+	if (rc < 0) {
+		fl_err(d->k->log, "vfio", "%s: no I/O address space: %s%s", d->pci.address,
+		       strerror(-rc), rc == -ENOTTY ? "; the file handed in is no iommufd" : "");
+		free(a);
+		return rc;
+	}
+	a->iommu = i;
+	a->id = req.out_ioas_id;
+	pthread_mutex_init(&a->lock, NULL);
+	a->next = i->ioases;
+	i->ioases = a;
+	*out = a;
+	return 0;
+}
+
+/* No device is in it. */
+static void free_ioas(struct fl_vk_ioas *a)
+{
+	struct fl_vk_ioas **p = &a->iommu->ioases;
+
+	while (*p != a)
+		p = &(*p)->next;
+	*p = a->next;
+	if (a->domain)
+		fl_dma_domain_remove(a->domain, false);
+	fl_vk_destroy_object(a->iommu, a->id);
+	pthread_mutex_destroy(&a->lock);
+	free(a->ranges);
+	free(a);
+}
+
+int fl_vk_ioas_allow(struct fl_vk_ioas *a, const struct fl_iova_range *v, uint32_t n)
+{
+	struct fl_abi_allow_iovas req = {
+		.size = sizeof(req), .ioas_id = a->id, .num_iovas = n, .allowed_iovas = (uintptr_t)v
+	};
+	int rc = fl_vk_ioctl(a->iommu->fd, FL_IOMMU_ALLOW_IOVAS, &req);
+
+	return rc < 0 ? rc : 0;
+}
+
+int fl_vk_ioas_huge_pages(struct fl_vk_ioas *a, bool on)
+{
+	struct fl_abi_option req = { .size = sizeof(req),
+				     .option_id = FL_IOMMU_OPTION_HUGE_PAGES,
+				     .op = FL_IOMMU_OPTION_SET,
+				     .object_id = a->id,
+				     .val64 = on };
+	int rc = fl_vk_ioctl(a->iommu->fd, FL_IOMMU_OPTION, &req);
+
+	return rc < 0 ? rc : 0;
+}
+
+/* ---- binding --------------------------------------------------------------------------- */
+
+static const char *why_unbound(int rc)
+{
+	switch (rc) {
+	case -EPERM:
+		return "; the kernel cannot keep the device's interrupts apart, as there is no interrupt remapping: switch it on in the firmware (VT-d, AMD-Vi) and see that the kernel runs without intremap=off; or allow what is unsafe, any device then can raise any interrupt of the host: echo Y > /sys/module/iommufd/parameters/allow_unsafe_interrupts";
+	case -EBUSY:
+		return "; its group is open through /dev/vfio/GROUP (close that, or use iommu=container), on another iommufd, or held by a driver of the host";
+	case -EINVAL:
+		return "; it is open through its cdev already (fuser -v /dev/vfio/devices/* names by whom), the file handed in is no unbound cdev, or its IOMMU does not keep caches coherent";
+	case -EBADFD:
+		return "; the file handed in as iommu-fd is no iommufd";
+	case -ENOTTY:
+		return "; the file handed in is no VFIO device";
+	default:
+		return "";
+	}
+}
+
+static int bind(struct fl_vk_dev *d)
+{
+	struct fl_abi_bind_iommufd req = { .argsz = sizeof(req), .iommufd = d->k->iommu->fd };
+	int rc = fl_vk_ioctl(d->fd, FL_VFIO_BIND_IOMMUFD, &req);
+
+	if (rc < 0) {
+		fl_err(d->k->log, "vfio", "%s: binding to the iommufd: %s%s%s%s", d->pci.address,
+		       strerror(-rc), why_unbound(rc),
+		       rc == -EBUSY && *d->pci.members ? "; the group's other members: " : "",
+		       rc == -EBUSY ? d->pci.members : "");
+		return rc;
+	}
+	d->devid = req.out_devid;
+	return 0;
+}
+
+/* ---- joining --------------------------------------------------------------------------- */
+
+static int explain_attach(const struct fl_vk_dev *d, int rc)
+{
+	fl_err(d->k->log, "vfio", "%s: its IOMMU takes no page table: %s%s", d->pci.address,
+	       strerror(-rc),
+	       rc == -EINVAL
+		       ? "; Linux 6.12 cannot drive a VT-d that has first-stage translation only (lspci and dmesg show ecap), and functions of one group must go through one context"
+		       : "");
+	return rc;
+}
+
+static int join_new(struct fl_vk_dev *d)
+{
+	struct fl_vk_ioas *a;
+	int rc = new_ioas(d, &a);
+
+	if (rc)
+		return rc;
+	rc = fl_vk_pt_attach(d, a);
+	if (rc) {
+		explain_attach(d, rc);
+		free_ioas(a);
+		return rc;
+	}
+	rc = fl_dma_domain_add(d->k->space, &fl_vk_ioas_ops, a, &a->domain);
+	if (rc) {
+		fl_vk_pt_detach(d);
+		free_ioas(a);
+	}
+	return rc;
+}
+
+/*
+ * What is mapped in an IOAS, or promised, keeps out a device with reserved windows there
+ * (-EADDRINUSE). In an IOAS of its own it meets the areas of the space alone, and the space says
+ * which of them is in the way.
+ */
+static int join(struct fl_vk_dev *d)
+{
+	for (struct fl_vk_ioas *a = d->k->iommu->ioases; a; a = a->next) {
+		int rc = fl_vk_pt_attach(d, a);
+
+		if (!rc) {
+			/* what all its devices reach is less than what the others did */
+			rc = fl_dma_domain_check(a->domain);
+			if (rc)
+				fl_vk_pt_detach(d);
+			return rc;
+		}
+		if (rc != -EADDRINUSE && rc != -EINVAL)
+			return explain_attach(d, rc);
+		fl_info(d->k->log, "vfio", "%s: does not fit an I/O address space that is open: %s",
+			d->pci.address,
+			rc == -EINVAL ? "its IOMMU is of another kind"
+				      : "memory is mapped where its IOMMU reserves addresses");
+	}
+	return join_new(d);
+}
+
+/* ---- the backend ----------------------------------------------------------------------- */
+
+static int iommufd_attach(struct fl_vk_dev *d)
+{
+	int rc = 0;
+
+	if (d->how.opener && d->how.cdev_fd < 0)
+		rc = fl_vk_ask_opener(d, FL_VFIO_IOMMUFD);
+	if (rc)
+		return rc;
+	d->fd = open_cdev(d);
+	if (d->fd < 0) {
+		rc = d->fd;
+		d->fd = -1;
+		return rc;
+	}
+	rc = open_iommu(d);
+	if (!rc)
+		rc = bind(d);
+	if (!rc)
+		rc = join(d);
+	if (rc) {
+		close(d->fd);
+		d->fd = -1;
+		close_iommu(d->k);
+		return rc;
+	}
+	d->ioas->ndevs++;
+	return 0;
+}
+
+static void iommufd_detach(struct fl_vk_dev *d)
+{
+	struct fl_vk_ioas *a = d->ioas;
+
+	fl_vk_pt_detach(d);
+	close(d->fd);
+	d->fd = -1;
+	if (!--a->ndevs)
+		free_ioas(a);
+	close_iommu(d->k);
+}
+
+static int iommufd_group_fd(const struct fl_vk_dev *d)
+{
+	return -1;
+}
+
+const struct fl_vk_backend fl_vk_iommufd = {
+	.name = "iommufd",
+	.attach = iommufd_attach,
+	.detach = iommufd_detach,
+	.group_fd = iommufd_group_fd,
+};

@@ -51,9 +51,11 @@ struct fl_vk_dev {
 	/** who uses fd holds it; kdev.c takes it for writing around release and reattach */
 	pthread_rwlock_t lock;
 	int fd; /* the device; -1 = released */
-	/* the backend's own: the group; the device's id on the iommufd */
+	/* the backend's own: the group; the device on the iommufd, hwpt NULL = one of the kernel's */
 	struct fl_vk_group *group;
 	uint32_t devid;
+	struct fl_vk_ioas *ioas;
+	struct fl_vk_hwpt *hwpt;
 	/* what the kernel said when the device was taken, checked */
 	struct fl_vk_region {
 		struct fl_vfio_region info;
