@@ -2,298 +2,227 @@
 /* fl-devinfo doctor: each thing that a run may need, whether it is there, and how to get it. */
 #include "devinfo.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fl_model.h>
-#include <inttypes.h>
-#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
-/* what fl-testpmd with its defaults pins on two hardware ports, roughly */
-#define MEMLOCK_ENOUGH (16ull << 20)
+static const char *const need_name[DI_NEEDS] = { "models", "hardware", "container", "iommufd",
+						 "optional" };
+static const char *const state_name[] = { "missing", "OK", "unseen" };
 
-enum need { FOR_MODELS, FOR_HARDWARE, OPTIONAL };
-static const char *const need_name[] = { "models", "hardware", "optional" };
-
-struct check {
-	const char *name;
-	enum need need;
-	/** true = there; found says what was seen, fix may be made more exact */
-	bool (*look)(const struct di_roots *r, char *found, size_t flen, char *fix, size_t xlen);
-	const char *why, *fix;
-};
-
-#define LOOK(name)                                                                             \
-	static bool look_##name(const struct di_roots *r, char *found, size_t flen, char *fix, \
-				size_t xlen)
-
-/** Whether a node can be read and written; found says so or why not. */
-static bool node_usable(const char *root, const char *name, char *found, size_t flen)
+void di_found(struct di_answer *a, const char *fmt, ...)
 {
-	char path[PATH_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(a->found, sizeof(a->found), fmt, ap);
+	va_end(ap);
+}
+
+void di_fix(struct di_answer *a, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(a->fix, sizeof(a->fix), fmt, ap);
+	va_end(ap);
+}
+
+enum di_state di_node(const char *root, const char *name, struct di_answer *a)
+{
+	char path[256];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s", root, name);
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	snprintf(found, flen, "%s%s%s", path, fd < 0 ? ": " : "", fd < 0 ? strerror(errno) : "");
-	if (fd < 0)
-		return false;
+	if (fd < 0) {
+		di_found(a, "%s: %s", path, strerror(errno));
+		if (errno == EACCES)
+			di_fix(a, "chown %u %s", geteuid(), path);
+		return DI_MISSING;
+	}
+	di_found(a, "%s", path);
 	close(fd);
-	return true;
+	return DI_OK;
 }
 
-static bool exists(const char *root, const char *name)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", root, name);
-	return access(path, F_OK) == 0;
-}
-
-LOOK(models)
+static enum di_state look_models(const struct di_machine *m, struct di_answer *a)
 {
 	size_t at = 0;
 	unsigned n = 0;
 
 	for (; fl_model_at(n); n++)
-		if (at < flen)
-			at += (size_t)snprintf(found + at, flen - at, "%s%s", n ? ", " : "",
-					       fl_model_at(n)->name);
+		if (at < sizeof(a->found))
+			at += (size_t)snprintf(a->found + at, sizeof(a->found) - at, "%s%s",
+					       n ? ", " : "", fl_model_at(n)->name);
 	if (!n)
-		snprintf(found, flen, "none was built");
-	return n > 0;
+		di_found(a, "none was built");
+	return n ? DI_OK : DI_MISSING;
 }
 
-LOOK(memfd)
+static enum di_state look_memfd(const struct di_machine *m, struct di_answer *a)
 {
 	int fd = memfd_create("fl-doctor", MFD_CLOEXEC);
 
-	snprintf(found, flen, "%s", fd < 0 ? strerror(errno) : "memfd_create works");
+	di_found(a, "%s", fd < 0 ? strerror(errno) : "memfd_create works");
 	if (fd < 0)
-		return false;
+		return DI_MISSING;
 	close(fd);
-	return true;
+	return DI_OK;
 }
 
-LOOK(tun)
+static enum di_state look_tun(const struct di_machine *m, struct di_answer *a)
 {
-	bool ok = node_usable(r->dev, "net/tun", found, flen);
-
-	if (!ok && exists(r->dev, "net/tun"))
-		snprintf(fix, xlen,
-			 "ip tuntap add dev tap0 mode tap user $USER; chmod 666 %s/net/tun",
-			 r->dev);
-	return ok;
+	return di_node(m->r.dev, "net/tun", a);
 }
 
-LOOK(iommu)
+static enum di_state look_hugepages(const struct di_machine *m, struct di_answer *a)
 {
-	char path[PATH_MAX];
-	unsigned n = 0;
-	struct dirent *e;
-	DIR *d;
+	const char *folder = "kernel/mm/hugepages/hugepages-2048kB";
+	char total[16], avail[16];
 
-	snprintf(path, sizeof(path), "%s/kernel/iommu_groups", r->sys);
-	d = opendir(path);
-	while (d && (e = readdir(d)))
-		n += e->d_name[0] != '.';
-	if (d)
-		closedir(d);
-	snprintf(found, flen, "%u IOMMU groups", n);
-	return n > 0;
+	if (!di_line(total, sizeof(total), "%s/%s/nr_hugepages", m->r.sys, folder) ||
+	    !di_line(avail, sizeof(avail), "%s/%s/free_hugepages", m->r.sys, folder)) {
+		di_found(a, "this kernel has none of 2 MiB");
+		return DI_MISSING;
+	}
+	di_found(a, "%s of %s pages of 2 MiB are free", avail, total);
+	return strtoul(avail, NULL, 10) ? DI_OK : DI_MISSING;
 }
 
-LOOK(vfio_pci)
+static enum di_state look_kernel(const struct di_machine *m, struct di_answer *a)
 {
-	bool ok = exists(r->sys, "bus/pci/drivers/vfio-pci");
+	unsigned major = 0, minor = 0;
+	struct utsname u;
 
-	snprintf(found, flen, "vfio-pci is %s", ok ? "loaded" : "not loaded");
-	return ok;
+	if (uname(&u) || sscanf(u.release, "%u.%u", &major, &minor) != 2) {
+		di_found(a, "of unknown version");
+		return DI_UNSEEN;
+	}
+	di_found(a, "Linux %s%s", u.release,
+		 major > 6 || (major == 6 && minor >= 6) ? "" : "; iommufd takes 6.6");
+	return major > 5 || (major == 5 && minor >= 10) ? DI_OK : DI_MISSING;
 }
 
-LOOK(vfio_node)
+static enum di_state look_driverctl(const struct di_machine *m, struct di_answer *a)
 {
-	bool ok = node_usable(r->dev, "vfio/vfio", found, flen);
+	const char *path = getenv("PATH");
+	char dirs[4096], *save = NULL;
 
-	if (!ok && exists(r->dev, "vfio/vfio"))
-		snprintf(fix, xlen, "chmod 666 %s/vfio/vfio", r->dev);
-	return ok;
-}
-
-LOOK(groups)
-{
-	char path[PATH_MAX], bad[64] = "";
-	unsigned n = 0, usable = 0;
-	struct dirent *e;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "%s/vfio", r->dev);
-	d = opendir(path);
-	while (d && (e = readdir(d))) {
-		if (e->d_name[0] < '0' || e->d_name[0] > '9')
+	snprintf(dirs, sizeof(dirs), "%s:/usr/sbin:/sbin", path ? path : "");
+	for (char *dir = strtok_r(dirs, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+		if (!di_exists("%s/driverctl", dir))
 			continue;
-		n++;
-		if (!faccessat(dirfd(d), e->d_name, R_OK | W_OK, AT_EACCESS))
-			usable++;
-		else
-			snprintf(bad, sizeof(bad), "%.60s", e->d_name);
+		di_found(a, "%s/driverctl", dir);
+		return DI_OK;
 	}
-	if (d)
-		closedir(d);
-	snprintf(found, flen, "%u group nodes, %u usable by this user", n, usable);
-	if (*bad)
-		snprintf(fix, xlen, "chown $USER %s/vfio/%s", r->dev, bad);
-	return n > 0 && usable == n;
+	di_found(a, "not installed");
+	return DI_MISSING;
 }
 
-LOOK(device)
-{
-	struct di_dev *devs = calloc(DI_MAX_DEVS, sizeof(*devs));
-	int n = devs ? di_scan(r, devs, DI_MAX_DEVS) : 0;
-	unsigned ours = 0, ready = 0;
-
-	for (int i = 0; i < n; i++) {
-		ours += devs[i].ours != NULL;
-		ready += !strcmp(devs[i].state, "ready");
-		if (devs[i].ours && *devs[i].remedy && !ready)
-			snprintf(fix, xlen, "%s", devs[i].remedy);
-	}
-	free(devs);
-	snprintf(found, flen, "%u devices that our drivers know, %u ready", ours, ready);
-	return ready > 0;
-}
-
-/** Effective CAP_IPC_LOCK: the limit does not bind then. */
-static bool may_lock(void)
-{
-	unsigned long long caps = 0;
-	char line[128];
-	FILE *f = fopen("/proc/self/status", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "CapEff: %llx", &caps) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return caps & 1ull << 14;
-}
-
-LOOK(memlock)
-{
-	struct fl_mem_usage u;
-
-	if (fl_mem_usage(&u)) {
-		snprintf(found, flen, "/proc/self is not readable");
-		return false;
-	}
-	if (u.memlock_limit == UINT64_MAX || may_lock()) {
-		snprintf(found, flen, "no limit for this user");
-		return true;
-	}
-	snprintf(found, flen, "%" PRIu64 " KiB", u.memlock_limit >> 10);
-	return u.memlock_limit >= MEMLOCK_ENOUGH;
-}
-
-LOOK(iommufd)
-{
-	return node_usable(r->dev, "iommu", found, flen);
-}
-
-LOOK(hugepages)
-{
-	unsigned long total = 0, nfree = 0;
-	char path[PATH_MAX];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
-		 r->sys);
-	f = fopen(path, "re");
-	if (f && fscanf(f, "%lu", &total) != 1)
-		total = 0;
-	if (f)
-		fclose(f);
-	snprintf(path, sizeof(path), "%s/kernel/mm/hugepages/hugepages-2048kB/free_hugepages",
-		 r->sys);
-	f = fopen(path, "re");
-	if (f && fscanf(f, "%lu", &nfree) != 1)
-		nfree = 0;
-	if (f)
-		fclose(f);
-	snprintf(found, flen, "%lu of %lu pages of 2 MiB are free", nfree, total);
-	return nfree > 0;
-}
-
-static const struct check checks[] = {
-	{ "device models", FOR_MODELS, look_models, "run drivers with no hardware",
+static const struct di_check checks[] = {
+	{ "device models", DI_MODELS, look_models, "run drivers with no hardware",
 	  "build with -Dmodels=enabled" },
-	{ "memfd", FOR_MODELS, look_memfd, "share packet memory with a model, by file descriptor",
+	{ "memfd", DI_MODELS, look_memfd, "share packet memory with a model, by file descriptor",
 	  "allow memfd_create in the sandbox or seccomp profile" },
-	{ "/dev/net/tun", OPTIONAL, look_tun,
+	{ "/dev/net/tun", DI_OPTIONAL, look_tun,
 	  "join a modelled port to this machine's network (wire=tap)", "modprobe tun" },
-	{ "IOMMU", FOR_HARDWARE, look_iommu,
-	  "let a device reach this process's memory and no other",
-	  "switch VT-d or AMD-Vi on in the firmware and boot with intel_iommu=on or amd_iommu=on" },
-	{ "vfio-pci", FOR_HARDWARE, look_vfio_pci, "hand a PCI device to user space",
-	  "modprobe vfio-pci" },
-	{ "/dev/vfio/vfio", FOR_HARDWARE, look_vfio_node, "make an I/O address space",
-	  "modprobe vfio" },
-	{ "VFIO groups", FOR_HARDWARE, look_groups, "open devices as this user",
-	  "bind a device to vfio-pci first (fl-devinfo says how)" },
-	{ "a device", FOR_HARDWARE, look_device, "have something to drive",
-	  "fl-devinfo lists devices and why each is not ready" },
-	{ "RLIMIT_MEMLOCK", FOR_HARDWARE, look_memlock,
-	  "pin the memory that a device reaches; models lock none",
-	  "ulimit -l unlimited, or a line in /etc/security/limits.conf: USER - memlock unlimited" },
-	{ "/dev/iommu", OPTIONAL, look_iommufd,
-	  "use iommufd (Linux 6.2 on), the newer way to an IOMMU", "modprobe iommufd" },
-	{ "hugepages", OPTIONAL, look_hugepages,
-	  "spend fewer IOMMU and TLB entries; nothing here needs it",
+	{ "hugepages", DI_OPTIONAL, look_hugepages,
+	  "spend fewer IOMMU and TLB entries; needed only without IOMMU",
 	  "sysctl vm.nr_hugepages=512" },
+	{ "kernel", DI_HARDWARE, look_kernel, "ask VFIO which addresses the IOMMU allows",
+	  "Linux 5.10 or newer" },
+	{ "driverctl", DI_OPTIONAL, look_driverctl,
+	  "bind devices to vfio-pci, also after the next boot", "apt-get install driverctl" },
 };
 
-int di_doctor(const struct di_roots *r, bool json)
+/* ---- running them --------------------------------------------------------------------- */
+
+struct results {
+	struct json_object *list;
+	bool json;
+	unsigned missing[DI_NEEDS];
+};
+
+static void run(struct results *res, const struct di_machine *m, const struct di_check *c)
 {
-	struct json_object *list = json_object_new_array(), *o = json_object_new_object();
-	unsigned missing[3] = { 0 };
+	struct json_object *item = json_object_new_object();
+	struct di_answer a = { 0 };
+	enum di_state state;
 
-	for (size_t i = 0; i < FL_ARRAY_SIZE(checks); i++) {
-		const struct check *c = &checks[i];
-		char found[256] = "", fix[512];
-		struct json_object *item = json_object_new_object();
-		bool ok;
+	snprintf(a.fix, sizeof(a.fix), "%s", c->fix);
+	state = c->look(m, &a);
+	res->missing[c->need] += state == DI_MISSING;
+	di_json_text(item, "check", c->name);
+	di_json_text(item, "for", need_name[c->need]);
+	if (state == DI_UNSEEN)
+		di_json_text(item, "ok", NULL);
+	else
+		di_json_bool(item, "ok", state == DI_OK);
+	di_json_text(item, "found", a.found);
+	di_json_text(item, "why", c->why);
+	di_json_text(item, "fix", state == DI_OK ? NULL : a.fix);
+	json_object_array_add(res->list, item);
+	if (res->json)
+		return;
+	printf("%-8s %-19s %-9s %s\n", state_name[state], c->name, need_name[c->need], a.found);
+	if (state != DI_OK)
+		printf("         to %s\n         fix: %s\n", c->why, a.fix);
+}
 
-		snprintf(fix, sizeof(fix), "%s", c->fix);
-		ok = c->look(r, found, sizeof(found), fix, sizeof(fix));
-		missing[c->need] += !ok;
-		di_json_text(item, "check", c->name);
-		di_json_text(item, "for", need_name[c->need]);
-		di_json_bool(item, "ok", ok);
-		di_json_text(item, "found", found);
-		di_json_text(item, "why", c->why);
-		di_json_text(item, "fix", ok ? NULL : fix);
-		json_object_array_add(list, item);
-		if (json)
-			continue;
-		printf("%-8s %-15s %-9s %s\n", ok ? "OK" : "missing", c->name, need_name[c->need],
-		       found);
-		if (!ok)
-			printf("         to %s\n         fix: %s\n", c->why, fix);
-	}
-	json_object_object_add(o, "checks", list);
-	di_json_bool(o, "models_can_run", !missing[FOR_MODELS]);
-	di_json_bool(o, "hardware_can_run", !missing[FOR_HARDWARE]);
-	if (json) {
+static const char *hardware_text(const unsigned missing[DI_NEEDS])
+{
+	if (missing[DI_HARDWARE] || (missing[DI_CONTAINER] && missing[DI_IOMMUFD]))
+		return "not ready, see above";
+	if (missing[DI_CONTAINER])
+		return "ready, by iommufd";
+	return missing[DI_IOMMUFD] ? "ready, by container" : "ready, by iommufd or container";
+}
+
+static int conclude(struct results *res)
+{
+	const unsigned *missing = res->missing;
+	struct json_object *o = json_object_new_object();
+	bool hardware = !missing[DI_HARDWARE] && (!missing[DI_CONTAINER] || !missing[DI_IOMMUFD]);
+
+	json_object_object_add(o, "checks", res->list);
+	di_json_bool(o, "models_can_run", !missing[DI_MODELS]);
+	di_json_bool(o, "hardware_can_run", hardware);
+	if (res->json) {
 		di_print_json(o);
 	} else {
 		json_object_put(o);
-		printf("\nModels: %s. Hardware: %s.\n",
-		       missing[FOR_MODELS] ? "cannot run" : "ready",
-		       missing[FOR_HARDWARE] ? "not ready, see above" : "ready");
+		printf("\nModels: %s. Hardware: %s.\n", missing[DI_MODELS] ? "cannot run" : "ready",
+		       hardware_text(missing));
 	}
-	return missing[FOR_MODELS] && missing[FOR_HARDWARE] ? -ENODEV : 0;
+	return missing[DI_MODELS] && !hardware ? -ENODEV : 0;
+}
+
+int di_doctor(const struct fl_vfio_roots *r, bool json)
+{
+	struct di_machine m = { .r = *r, .devs = calloc(DI_MAX_DEVS, sizeof(*m.devs)) };
+	struct results res = { .json = json };
+	int n = m.devs ? di_scan(r, m.devs, DI_MAX_DEVS) : -ENOMEM, ret;
+
+	if (n < 0) {
+		fprintf(stderr, "fl-devinfo: cannot list PCI devices: %s\n", strerror(-n));
+		free(m.devs);
+		return n;
+	}
+	m.ndevs = (unsigned)n;
+	res.list = json_object_new_array();
+	for (size_t i = 0; i < FL_ARRAY_SIZE(checks); i++)
+		run(&res, &m, &checks[i]);
+	for (unsigned i = 0; i < di_nvfio_checks; i++)
+		run(&res, &m, &di_vfio_checks[i]);
+	ret = conclude(&res);
+	free(m.devs);
+	return ret;
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 struct args {
-	struct di_roots roots;
+	struct fl_vfio_roots roots;
 	bool json, md, all;
 	const char *words[2];
 	unsigned nwords;

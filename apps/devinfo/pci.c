@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* PCI devices: names and identity by libpci, what holds them and their IOMMU group by sysfs. */
+/* PCI devices: names by libpci, all else by libfaultline and sysfs. */
 #include "devinfo.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <pci/pci.h>
 #include <stdio.h>
@@ -13,119 +14,6 @@
 #define CLASS_NETWORK	 0x02
 #define CLASS_CRYPTO	 0x10
 #define CLASS_PROCESSING 0x12
-
-/** Last part of what a link of a device points to, "" = there is none. */
-static void link_name(const struct di_roots *r, const char *addr, const char *link, char *out,
-		      size_t len)
-{
-	char path[PATH_MAX], target[PATH_MAX];
-	ssize_t n;
-	char *slash;
-
-	*out = 0;
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/%s", r->sys, addr, link);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n <= 0)
-		return;
-	target[n] = 0;
-	slash = strrchr(target, '/');
-	snprintf(out, len, "%.*s", (int)len - 1, slash ? slash + 1 : target);
-}
-
-static int file_number(const struct di_roots *r, const char *addr, const char *name, int absent)
-{
-	char path[PATH_MAX];
-	int v = absent;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/%s", r->sys, addr, name);
-	f = fopen(path, "re");
-	if (!f)
-		return absent;
-	if (fscanf(f, "%i", &v) != 1)
-		v = absent;
-	fclose(f);
-	return v;
-}
-
-static bool has_file(const struct di_roots *r, const char *addr, const char *name)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/%s", r->sys, addr, name);
-	return access(path, F_OK) == 0;
-}
-
-/** A driver beside which VFIO can still have the group. */
-static bool harmless(const char *driver)
-{
-	return !*driver || !strcmp(driver, "vfio-pci") || !strcmp(driver, "pci-stub") ||
-	       !strcmp(driver, "pcieport");
-}
-
-/** Lists the other members; returns the first that makes the group unusable, or NULL. */
-static const struct di_dev *group_members(struct di_dev *d, const struct di_dev *all, unsigned n)
-{
-	const struct di_dev *blocker = NULL;
-	size_t at = 0;
-
-	for (unsigned i = 0; i < n && d->group >= 0; i++) {
-		const struct di_dev *o = &all[i];
-
-		if (o->group != d->group || !strcmp(o->addr, d->addr))
-			continue;
-		if (at < sizeof(d->members))
-			at += (size_t)snprintf(d->members + at, sizeof(d->members) - at,
-					       "%s%s (%s)", at ? ", " : "", o->addr,
-					       *o->driver ? o->driver : "no driver");
-		if (!blocker && !harmless(o->driver))
-			blocker = o;
-	}
-	return blocker;
-}
-
-/** The command that hands a device to vfio-pci. */
-static void rebind(struct di_dev *d, const char *addr, bool bound)
-{
-	char unbind[80] = "";
-
-	if (bound)
-		snprintf(unbind, sizeof(unbind), "echo %s > devices/%s/driver/unbind; ", addr,
-			 addr);
-	snprintf(d->remedy, sizeof(d->remedy),
-		 "modprobe vfio-pci; cd /sys/bus/pci; echo vfio-pci > devices/%s/driver_override; "
-		 "%secho %s > drivers_probe",
-		 addr, unbind, addr);
-}
-
-static void judge(const struct di_roots *r, struct di_dev *d, const struct di_dev *all, unsigned n)
-{
-	const struct di_dev *blocker = group_members(d, all, n);
-	char node[PATH_MAX];
-
-	if (!d->ours) {
-		snprintf(d->state, sizeof(d->state), "no driver of ours knows it");
-	} else if (d->group < 0) {
-		snprintf(d->state, sizeof(d->state), "no IOMMU group");
-		snprintf(d->remedy, sizeof(d->remedy), "fl-devinfo doctor");
-	} else if (strcmp(d->driver, "vfio-pci")) {
-		snprintf(d->state, sizeof(d->state), "held by %s",
-			 *d->driver ? d->driver : "no driver yet");
-		rebind(d, d->addr, *d->driver);
-	} else if (blocker) {
-		snprintf(d->state, sizeof(d->state), "group %d not viable: %s is held by %s",
-			 d->group, blocker->addr, blocker->driver);
-		rebind(d, blocker->addr, true);
-	} else {
-		snprintf(node, sizeof(node), "%s/vfio/%d", r->dev, d->group);
-		if (!access(node, R_OK | W_OK)) {
-			snprintf(d->state, sizeof(d->state), "ready");
-			return;
-		}
-		snprintf(d->state, sizeof(d->state), "%.100s: %.80s", node, strerror(errno));
-		snprintf(d->remedy, sizeof(d->remedy), "chown $USER %.300s", node);
-	}
-}
 
 static const char *our_driver(const struct fl_pci_id *id)
 {
@@ -141,33 +29,39 @@ static const char *our_driver(const struct fl_pci_id *id)
 	return NULL;
 }
 
-static void fill(const struct di_roots *r, struct pci_access *acc, struct pci_dev *p,
+/** false: the device has gone since libpci saw it. */
+static bool fill(const struct fl_vfio_roots *r, struct pci_access *acc, struct pci_dev *p,
 		 struct di_dev *d)
 {
-	char group[16];
+	char address[32];
 
-	pci_fill_info(p, PCI_FILL_IDENT | PCI_FILL_CLASS);
 	*d = (struct di_dev){ 0 };
-	snprintf(d->addr, sizeof(d->addr), "%04x:%02x:%02x.%d", p->domain, p->bus, p->dev, p->func);
+	snprintf(address, sizeof(address), "%04x:%02x:%02x.%d", (unsigned)p->domain, p->bus, p->dev,
+		 p->func);
+	if (fl_vfio_pci_look(r, address, &d->vfio))
+		return false;
+	pci_fill_info(p, PCI_FILL_IDENT | PCI_FILL_CLASS);
 	d->id.vendor = p->vendor_id;
 	d->id.device = p->device_id;
 	d->id.class_code = (uint32_t)p->device_class << 8;
 	pci_lookup_name(acc, d->name, sizeof(d->name), PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE,
 			p->vendor_id, p->device_id);
 	pci_lookup_name(acc, d->cls, sizeof(d->cls), PCI_LOOKUP_CLASS, p->device_class);
-	link_name(r, d->addr, "driver", d->driver, sizeof(d->driver));
-	link_name(r, d->addr, "iommu_group", group, sizeof(group));
-	d->group = *group ? atoi(group) : -1;
-	d->node = file_number(r, d->addr, "numa_node", -1);
-	d->reset = has_file(r, d->addr, "reset");
 	d->ours = our_driver(&d->id);
+	d->container = !fl_vfio_pci_obstacle(r, &d->vfio, FL_VFIO_CONTAINER, d->obstacle,
+					     sizeof(d->obstacle));
+	d->iommufd = !fl_vfio_pci_obstacle(r, &d->vfio, FL_VFIO_IOMMUFD, d->obstacle,
+					   sizeof(d->obstacle));
+	(void)fl_vfio_pci_obstacle(r, &d->vfio, FL_VFIO_AUTO, d->obstacle, sizeof(d->obstacle));
+	di_details(r, d);
+	return true;
 }
 
 static void quiet(char *msg, ...)
 {
 }
 
-int di_scan(const struct di_roots *r, struct di_dev *devs, unsigned max)
+int di_scan(const struct fl_vfio_roots *r, struct di_dev *devs, unsigned max)
 {
 	struct pci_access *acc;
 	char path[PATH_MAX];
@@ -184,10 +78,8 @@ int di_scan(const struct di_roots *r, struct di_dev *devs, unsigned max)
 	pci_init(acc);
 	pci_scan_bus(acc);
 	for (struct pci_dev *p = acc->devices; p && n < max; p = p->next)
-		fill(r, acc, p, &devs[n++]);
+		n += fill(r, acc, p, &devs[n]);
 	pci_cleanup(acc);
-	for (unsigned i = 0; i < n; i++)
-		judge(r, &devs[i], devs, n);
 	return (int)n;
 }
 
@@ -200,26 +92,132 @@ static bool of_interest(const struct di_dev *d)
 	return d->ours || base == CLASS_NETWORK || base == CLASS_CRYPTO || base == CLASS_PROCESSING;
 }
 
-static void print_table(const struct di_dev *devs, unsigned n, bool all)
+static const char *iommu_of(const struct di_dev *d)
+{
+	if (d->vfio.noiommu)
+		return "none (no-IOMMU mode)";
+	if (*d->vfio.iommu)
+		return di_iommu_kind(d->vfio.iommu);
+	return d->vfio.group < 0 ? "none" : "of unknown kind";
+}
+
+static const char *ways(const struct di_dev *d)
+{
+	if (d->container)
+		return d->iommufd ? "iommufd or container" : "container";
+	return d->iommufd ? "iommufd" : NULL;
+}
+
+static void print_dev(const struct fl_vfio_roots *r, const struct di_dev *d)
+{
+	static const char *const cap[] = { "no", "yes", "?" };
+	const char *indent = "              ";
+
+	printf("%-13s %s: %s [%04x:%04x]\n", d->vfio.address, d->cls, d->name, d->id.vendor,
+	       d->id.device);
+	printf("%sbound to %s, our driver %s, NUMA node ", indent,
+	       *d->vfio.driver ? d->vfio.driver : "no driver", d->ours ? d->ours : "none");
+	printf(d->vfio.node < 0 ? "unknown\n" : "%d\n", d->vfio.node);
+	printf("%sIOMMU %s", indent, iommu_of(d));
+	if (*d->vfio.iommu && iommu_of(d) != d->vfio.iommu)
+		printf(" (%s)", d->vfio.iommu);
+	if (d->vfio.group >= 0)
+		printf(", group %d, %s%s", d->vfio.group, *d->vfio.members ? "with " : "alone",
+		       d->vfio.members);
+	printf("; iommufd %s\n", *d->vfio.cdev			 ? d->vfio.cdev
+				 : di_exists("%s/iommu", r->dev) ? "yes, but no device node"
+								 : "no");
+	printf("%sATS %s, PRI %s, PASID %s%s; reset %s\n", indent, cap[d->ats], cap[d->pri],
+	       cap[d->pasid], d->ats == DI_CAP_UNSEEN ? " (only root can see)" : "",
+	       *d->reset ? d->reset : "no");
+	for (unsigned i = 0; i < d->nreserved; i++)
+		printf("%s0x%" PRIx64 "-0x%" PRIx64 " (%s)%s",
+		       i ? ", " : "              reserved IOVA ", d->reserved[i].first,
+		       d->reserved[i].last, d->reserved[i].type, i + 1 < d->nreserved ? "" : "\n");
+	if (!d->ours)
+		printf("%sno driver of ours knows it\n", indent);
+	else if (ways(d))
+		printf("%sready, by %s: fl-testpmd -a pci:%s\n", indent, ways(d), d->vfio.address);
+	else
+		printf("%snot ready: %s\n", indent, d->obstacle);
+}
+
+static void json_cap(struct json_object *o, const char *key, enum di_cap cap)
+{
+	if (cap == DI_CAP_UNSEEN)
+		di_json_text(o, key, NULL);
+	else
+		di_json_bool(o, key, cap == DI_CAP_YES);
+}
+
+static struct json_object *reserved_json(const struct di_dev *d)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (unsigned i = 0; i < d->nreserved; i++) {
+		struct json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "first", json_object_new_uint64(d->reserved[i].first));
+		json_object_object_add(o, "last", json_object_new_uint64(d->reserved[i].last));
+		di_json_text(o, "type", d->reserved[i].type);
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
+static const char *text_or_null(const char *s)
+{
+	return *s ? s : NULL;
+}
+
+static struct json_object *dev_json(const struct fl_vfio_roots *r, const struct di_dev *d)
+{
+	struct json_object *o = json_object_new_object(), *by = json_object_new_array();
+	const struct fl_vfio_pci *v = &d->vfio;
+	char id[10], uri[28];
+
+	snprintf(id, sizeof(id), "%04x:%04x", d->id.vendor, d->id.device);
+	snprintf(uri, sizeof(uri), "pci:%s", v->address);
+	di_json_text(o, "address", v->address);
+	di_json_text(o, "uri", uri);
+	di_json_text(o, "id", id);
+	di_json_text(o, "name", d->name);
+	di_json_text(o, "class", d->cls);
+	di_json_text(o, "our_driver", d->ours);
+	di_json_text(o, "bound_to", text_or_null(v->driver));
+	di_json_int(o, "numa_node", v->node);
+	di_json_text(o, "iommu", text_or_null(v->iommu));
+	di_json_text(o, "iommu_kind", iommu_of(d));
+	di_json_int(o, "iommu_group", v->group);
+	di_json_text(o, "group_members", v->members);
+	di_json_bool(o, "group_viable", v->viable);
+	json_object_object_add(o, "reserved_iova", reserved_json(d));
+	di_json_bool(o, "iommufd", di_exists("%s/iommu", r->dev));
+	di_json_text(o, "cdev", text_or_null(v->cdev));
+	json_cap(o, "ats", d->ats);
+	json_cap(o, "pri", d->pri);
+	json_cap(o, "pasid", d->pasid);
+	di_json_text(o, "reset", text_or_null(d->reset));
+	if (d->iommufd)
+		json_object_array_add(by, json_object_new_string("iommufd"));
+	if (d->container)
+		json_object_array_add(by, json_object_new_string("container"));
+	json_object_object_add(o, "ready_by", by);
+	di_json_text(o, "obstacle", text_or_null(d->obstacle));
+	return o;
+}
+
+static void print_devs(const struct fl_vfio_roots *r, const struct di_dev *devs, unsigned n,
+		       bool all)
 {
 	unsigned shown = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct di_dev *d = &devs[i];
-
-		if (!all && !of_interest(d))
+		if (!all && !of_interest(&devs[i]))
 			continue;
-		if (!shown++)
-			printf("%-13s %-9s %-12s %-5s %-4s %-5s %-12s %s\n", "Device", "Id",
-			       "Bound to", "Group", "NUMA", "Reset", "Our driver", "State");
-		printf("%-13s %04x:%04x %-12s %-5d %-4d %-5s %-12s %s\n", d->addr, d->id.vendor,
-		       d->id.device, *d->driver ? d->driver : "-", d->group, d->node,
-		       d->reset ? "yes" : "no", d->ours ? d->ours : "-", d->state);
-		printf("              %s: %s\n", d->cls, d->name);
-		if (*d->members)
-			printf("              in its group: %s\n", d->members);
-		if (*d->remedy)
-			printf("              to mend: %s\n", d->remedy);
+		if (shown++)
+			printf("\n");
+		print_dev(r, &devs[i]);
 	}
 	if (!shown)
 		printf("No network or crypto device on the PCI bus of this machine. Models need none:\n"
@@ -227,30 +225,7 @@ static void print_table(const struct di_dev *devs, unsigned n, bool all)
 		       "--duration 5\n");
 }
 
-static struct json_object *dev_json(const struct di_dev *d)
-{
-	struct json_object *o = json_object_new_object();
-	char id[10], uri[28];
-
-	snprintf(id, sizeof(id), "%04x:%04x", d->id.vendor, d->id.device);
-	snprintf(uri, sizeof(uri), "pci:%s", d->addr);
-	di_json_text(o, "address", d->addr);
-	di_json_text(o, "uri", uri);
-	di_json_text(o, "id", id);
-	di_json_text(o, "name", d->name);
-	di_json_text(o, "class", d->cls);
-	di_json_text(o, "bound_to", *d->driver ? d->driver : NULL);
-	di_json_int(o, "iommu_group", d->group);
-	di_json_text(o, "group_members", d->members);
-	di_json_int(o, "numa_node", d->node);
-	di_json_bool(o, "reset", d->reset);
-	di_json_text(o, "our_driver", d->ours);
-	di_json_text(o, "state", d->state);
-	di_json_text(o, "remedy", *d->remedy ? d->remedy : NULL);
-	return o;
-}
-
-int di_list(const struct di_roots *r, bool all, bool json)
+int di_list(const struct fl_vfio_roots *r, bool all, bool json)
 {
 	struct di_dev *devs = calloc(DI_MAX_DEVS, sizeof(*devs));
 	int n = devs ? di_scan(r, devs, DI_MAX_DEVS) : -ENOMEM;
@@ -262,10 +237,10 @@ int di_list(const struct di_roots *r, bool all, bool json)
 
 		for (int i = 0; i < n; i++)
 			if (all || of_interest(&devs[i]))
-				json_object_array_add(list, dev_json(&devs[i]));
+				json_object_array_add(list, dev_json(r, &devs[i]));
 		di_print_json(list);
 	} else {
-		print_table(devs, (unsigned)n, all);
+		print_devs(r, devs, (unsigned)n, all);
 	}
 	free(devs);
 	return n < 0 ? n : 0;
