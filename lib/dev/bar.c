@@ -67,6 +67,36 @@ void fl_bars_unmap(struct fl_bar bars[FL_BARS])
 	}
 }
 
+/*
+ * Threads may be reading and writing there: they meet the device or all ones, nothing between.
+ * This costs as much memory as was mapped.
+ */
+static void replace(struct fl_dev *dev, const struct fl_bar_map *m)
+{
+	void *ones = mmap(NULL, m->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (ones != MAP_FAILED) {
+		memset(ones, 0xff, m->len);
+		if (mremap(ones, m->len, m->len, MREMAP_MAYMOVE | MREMAP_FIXED, m->va) == m->va)
+			return;
+		munmap(ones, m->len);
+	}
+	/* what matters most is that the device is let go and nobody faults */
+	fl_warn(fl_dev_log(dev), "dev", "%s: a BAR that is given up reads as zeros: %s", dev->uri,
+		strerror(errno));
+	if (mmap(m->va, m->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
+		fl_err(fl_dev_log(dev), "dev", "%s: a BAR stays mapped: %s", dev->uri,
+		       strerror(errno));
+}
+
+void fl_bars_replace(struct fl_dev *dev)
+{
+	for (unsigned i = 0; i < FL_BARS; i++)
+		for (unsigned m = 0; m < dev->bars[i].nmaps; m++)
+			replace(dev, &dev->bars[i].maps[m]);
+}
+
 static bool in_bar(const struct fl_dev *dev, unsigned bar, uint64_t off, uint64_t len)
 {
 	return bar < FL_BARS && len <= dev->bars[bar].info.size &&
@@ -105,8 +135,12 @@ uint32_t fl_bar_read32(struct fl_dev *dev, unsigned bar, uint64_t off)
 		return UINT32_MAX;
 	p = find_map(dev, bar, off, 4);
 	if (p)
-		return fl_mmio_read32((const volatile uint32_t *)p);
-	return dev->vd->ops->region_read(dev->vd, bar, off, &v, 4) ? UINT32_MAX : v;
+		v = fl_mmio_read32((const volatile uint32_t *)p);
+	else if (dev->vd->ops->region_read(dev->vd, bar, off, &v, 4))
+		v = UINT32_MAX;
+	if (fl_unlikely(v == UINT32_MAX))
+		fl_dev_look(dev);
+	return v;
 }
 
 void fl_bar_write32(struct fl_dev *dev, unsigned bar, uint64_t off, uint32_t v)

@@ -8,6 +8,7 @@ enum fl_watch_kind {
 	FL_WATCH_TRANSPORT, /* the transport's own fd */
 	FL_WATCH_ERR,
 	FL_WATCH_REQ,
+	FL_WATCH_WAKE,	 /* we saw by ourselves that the device is gone */
 	FL_WATCH_VECTOR, /* an interrupt with a handler */
 };
 
@@ -57,13 +58,22 @@ struct fl_dev {
 	uint32_t cfg_size;
 	/** removal was noticed and not yet mended by a reattach; read without a lock */
 	bool gone;
+	/** all is given back; the BARs are memory of ours */
+	bool released;
+	/** told once each, until it is reattached (or reset: error) */
+	bool requested, failed;
+	/** when a register last read all ones and the device was there; read without a lock */
+	uint64_t looked_ns;
 	struct fl_bar bars[FL_BARS];
 
-	struct fl_watch transport, err, req;
+	struct fl_watch transport, err, req, wake;
 	enum fl_irq_kind irq_kind;
-	unsigned nvecs;
+	/** the array has room for all that the device has, so that none moves when more are set up
+	 */
+	unsigned nvecs, vecs_room;
 	struct fl_vec *vecs;
 	bool irq_automasked;
+	int unmask_fd; /* the caller's, -1 = none */
 
 	void (*event)(struct fl_dev *dev, enum fl_dev_event ev, void *arg);
 	void *event_arg;
@@ -103,7 +113,15 @@ size_t fl_uri_bdf(const char *text, char out[FL_BDF_SIZE]);
 int fl_uri_pci(const struct fl_log *log, const char *text, struct fl_pci_uri *out);
 
 /* dev.c */
+/** From a transport that answers: identity, bus master off, BARs, events. Undoes what it did. */
+int fl_dev_bring_up(struct fl_dev *dev, struct fl_bar bars[FL_BARS]);
+/** No more events of the device. */
+void fl_dev_unwatch(struct fl_dev *dev);
+
+/* removal.c */
 void fl_dev_event(struct fl_dev *dev, const struct fl_watch *w);
+/** A register read all ones: looks whether the device is gone, not more than once a ms. */
+void fl_dev_look(struct fl_dev *dev);
 
 /* pci.c: also while fl_dev_removed(), and with the transport's error */
 int fl_pci_read(struct fl_dev *dev, unsigned off, unsigned size, uint32_t *v);
@@ -115,9 +133,13 @@ int fl_pci_command(struct fl_dev *dev, uint16_t bits, bool on);
 /* bar.c */
 int fl_bars_map(struct fl_dev *dev, struct fl_bar bars[FL_BARS]);
 void fl_bars_unmap(struct fl_bar bars[FL_BARS]);
+/** Memory of all ones takes the place of what is mapped. */
+void fl_bars_replace(struct fl_dev *dev);
 
 /* irq.c */
 void fl_irq_teardown(struct fl_dev *dev);
+/** The device fires no more; vectors, eventfds and handlers stay. */
+void fl_irq_quiet(struct fl_dev *dev);
 /** Tells the device anew of the eventfds that stand. */
 int fl_irq_replay(struct fl_dev *dev);
 void fl_irq_event(struct fl_dev *dev, struct fl_vec *vec);

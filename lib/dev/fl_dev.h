@@ -89,13 +89,20 @@ FL_API const struct fl_pci_id *fl_dev_id(const struct fl_dev *dev);
 /** NUMA node, -1 = unknown. */
 FL_API int fl_dev_node(const struct fl_dev *dev);
 
-/** Memory space and bus master on or off. */
+/**
+ * Memory space and bus master on or off. Through the kernel, a mapped BAR whose memory space is
+ * off is SIGBUS to who touches it: not before this, not while others poll.
+ */
 FL_API FL_MUST int fl_dev_enable(struct fl_dev *dev, bool on);
-/** Function reset through the transport; -EOPNOTSUPP where the device has none. */
+/**
+ * Function reset through the transport, or where the function has none, fl_dev_hot_reset(). Set
+ * interrupts up again after either: whether they stand is the transport's business.
+ */
 FL_API FL_MUST int fl_dev_reset(struct fl_dev *dev);
 /**
- * Reset of the bus or slot that the device is on. -EBUSY where that would reset functions which
- * are not open in this context (the message lists them), -EOPNOTSUPP where there is none.
+ * Reset of the bus or slot that the device is on, with all functions there. -EBUSY where that
+ * would reset functions which are not open in this context (the message lists them), -EOPNOTSUPP
+ * where there is none. No other thread opens, closes or releases a device of the context meanwhile.
  */
 FL_API FL_MUST int fl_dev_hot_reset(struct fl_dev *dev);
 /**
@@ -129,6 +136,8 @@ FL_API uint64_t fl_bar_size(const struct fl_dev *dev, unsigned bar);
  * Register access: through the mapping where the BAR can be mapped there, else through the
  * transport. Out of the BAR, or device gone: reads give all ones, writes do nothing.
  * In order against each other; a write is also ordered after earlier stores to memory.
+ * A read that gives all ones makes us look, at most once a millisecond, whether config space does
+ * too: then the device is removed.
  */
 FL_API uint32_t fl_bar_read32(struct fl_dev *dev, unsigned bar, uint64_t off);
 FL_API void fl_bar_write32(struct fl_dev *dev, unsigned bar, uint64_t off, uint32_t v);
@@ -187,14 +196,15 @@ FL_API FL_MUST int fl_dev_irq_handler(struct fl_dev *dev, unsigned vec,
 				      void *arg);
 
 enum fl_dev_event {
-	FL_DEV_REMOVED, /* the device or its server is gone */
+	FL_DEV_REMOVED, /* the device or its server is gone; it was released */
 	/**
 	 * The kernel wants it back: an unbind or removal waits for us. Close or release it now; if
 	 * the kernel has to ask again (after some 10 s), it is released by fl_ctx_dispatch() and
 	 * FL_DEV_REMOVED follows.
 	 */
 	FL_DEV_REQUEST,
-	FL_DEV_ERROR, /* an uncorrectable error was reported (AER) */
+	/** an uncorrectable error was reported (AER): reset it; told once until then */
+	FL_DEV_ERROR,
 };
 /** One handler a device, run by fl_ctx_dispatch(). The driver's port layer takes it. */
 FL_API void fl_dev_on_event(struct fl_dev *dev,
