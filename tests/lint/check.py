@@ -176,7 +176,8 @@ _sections = {}
 def read_only(lib, symbol):
     if lib not in _sections:
         out = subprocess.run(['objdump', '-t', lib], capture_output=True, text=True, check=True)
-        _sections[lib] = {ln.split()[-1]: ln for ln in out.stdout.split('\n') if ln.strip()}
+        _sections[lib] = {ln.split()[-1]: ln for ln in out.stdout.split('\n')
+                          if ln.strip() and '*UND*' not in ln}
     return '.data.rel.ro' in _sections[lib].get(symbol, '')
 
 
