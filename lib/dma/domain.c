@@ -6,10 +6,14 @@
 #include "dma_internal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WINDOWS_MAX 4096
+#define ENTRY_REMEDY                                                                               \
+	"use fewer and larger areas or FL_DMA_JOIN, or raise it before the device is opened, for " \
+	"a container in /sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
 
 /* ---- one call to one domain --------------------------------------------------------------- */
 
@@ -23,11 +27,32 @@ static int note_gone(struct fl_dma_domain *d, int rc)
 	return rc;
 }
 
+/* Why a map failed, where more than the errno is known. */
+static void map_why(const struct fl_dma_domain *d, const struct fl_dma_mapping *m, int rc,
+		    char *buf, size_t size)
+{
+	struct fl_mem_usage u;
+
+	*buf = 0;
+	if (rc == -ENOMEM && d->pins && !fl_mem_usage(&u))
+		fl_lock_text(buf, size, m->len, u.vm_lck + u.vm_pin, u.memlock_limit);
+	else if (rc == -ENOSPC)
+		snprintf(buf, size, "its entry limit of %" PRIu64 " is reached: " ENTRY_REMEDY,
+			 d->entries_max);
+	else if (rc == -EEXIST)
+		snprintf(buf, size,
+			 "something is mapped there already that this space knows nothing of");
+	else if (rc == -EFAULT)
+		snprintf(
+			buf, size,
+			"part of it is no memory of this process, or not for %s (a file cut short?)",
+			m->prot & FL_DMA_WRITE ? "writing" : "reading");
+}
+
 static int map_one(struct fl_dma_domain *d, const struct fl_dma_mapping *m)
 {
 	struct fl_dma_space *s = d->space;
-	char why[256] = "";
-	struct fl_mem_usage u;
+	char why[256];
 	int rc;
 
 	if (d->gone)
@@ -38,8 +63,7 @@ static int map_one(struct fl_dma_domain *d, const struct fl_dma_mapping *m)
 		return 0;
 	}
 	s->map_errors++;
-	if (rc == -ENOMEM && d->pins && !fl_mem_usage(&u))
-		fl_lock_text(why, sizeof(why), m->len, u.vm_lck + u.vm_pin, u.memlock_limit);
+	map_why(d, m, rc, why, sizeof(why));
 	fl_err(s->log, "dma", "%s: map of IOVA 0x%" PRIx64 " + 0x%" PRIx64 " at %p: %s%s%s",
 	       d->ops->name, m->iova.v, m->len, m->va, strerror(-rc), *why ? "; " : "", why);
 	return note_gone(d, rc);
@@ -314,7 +338,7 @@ static int admit_entries(const struct fl_dma_domain *d, int64_t entries)
 		return 0;
 	fl_err(d->space->log, "dma",
 	       "%s: %" PRId64 " more entries needed, %" PRIu64 " of %" PRIu64
-	       " free: use fewer and larger areas or FL_DMA_JOIN (for kernel VFIO also vfio_iommu_type1.dma_entry_limit)",
+	       " free: " ENTRY_REMEDY,
 	       d->ops->name, entries, d->entries_avail, d->entries_max);
 	return -ENOSPC;
 }

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The kernel's side of VFIO, for tests without it: link with --wrap=ioctl, close and open (see
+ * meson.build). A temporary tree stands for /sys and /dev. Files opened under its dev/vfio answer
+ * ioctls by a model of groups, containers and type1; a device is a memfd laid out like VFIO's
+ * (region n at n << 40), so that pread, pwrite and mmap on it are real. One at a time.
+ */
+#ifndef VFIO_FAKE_H
+#define VFIO_FAKE_H
+
+#include <fl_vfio.h>
+#include <linux/vfio.h>
+
+#define FAKE_DEVS      8u
+#define FAKE_GROUPS    8u
+#define FAKE_CTNRS     8u
+#define FAKE_MAPS      64u
+#define FAKE_WINDOWS   4u
+#define FAKE_VECS      16u
+
+#define FAKE_REGION(n) ((off_t)(n) << 40)
+
+struct fake_map {
+	uint64_t iova, len, va;
+	uint32_t flags;
+	uint64_t dirty; /* bit a page of the first 64 */
+};
+
+struct fake_ctnr {
+	int fd; /* 0 = this one is free */
+	int iommu;
+	unsigned ngroups, nmaps, avail;
+	struct fake_map maps[FAKE_MAPS];
+	bool dirty_on;
+};
+
+struct fake_group {
+	int id; /* -1 = free */
+	int fd; /* 0 = not open */
+	bool viable, noiommu;
+	/** groups with other tags do not fit one container */
+	int tag;
+	/** what the IOMMU allows its devices, from the start [0, 2^39) without the MSI window */
+	struct fl_iova_range windows[FAKE_WINDOWS];
+	unsigned nwindows;
+	struct fake_ctnr *c;
+	unsigned users; /* device fds that are open */
+};
+
+struct fake_dev {
+	char address[16];
+	struct fake_group *g;
+	int memfd;
+	uint64_t region_size[VFIO_PCI_NUM_REGIONS];
+	uint32_t region_flags[VFIO_PCI_NUM_REGIONS];
+	uint32_t irq_count[VFIO_PCI_NUM_IRQS], irq_flags[VFIO_PCI_NUM_IRQS];
+	bool resettable;
+	/* what it was told */
+	int vec_fd[VFIO_PCI_NUM_IRQS][FAKE_VECS]; /* -1 = none */
+	unsigned nvecs[VFIO_PCI_NUM_IRQS];
+	unsigned resets, opens;
+};
+
+struct fake {
+	struct fl_vfio_roots roots; /* give this to fl_vfio_kernel_create() */
+	char sys[64], dev[64];
+	struct fake_dev devs[FAKE_DEVS];
+	unsigned ndevs;
+	struct fake_group groups[FAKE_GROUPS];
+	struct fake_ctnr ctnrs[FAKE_CTNRS];
+
+	/* how the kernel is */
+	int api_version;
+	bool no_type1, no_iova_cap, no_avail_cap, no_migration_cap;
+	bool no_irq_remapping; /* and allow_unsafe_interrupts off */
+	bool lax_windows;      /* a group is let in though a mapping is outside its windows */
+	uint64_t page_sizes;
+	unsigned entry_limit;
+	uint64_t memlock; /* bytes that may be mapped, all containers together; 0 = any */
+	bool short_unmap; /* takes out half, and says so */
+	uint64_t dirty_bitmap_max;
+
+	/* the n-th call (1 is the first) of open() on a node and of ioctl() fails with the errno */
+	unsigned calls, fail_at;
+	int fail_errno;
+	/** may change an answer of VFIO_IOMMU_GET_INFO */
+	void (*edit_info)(void *info, size_t size);
+	/**
+	 * Asked before the model of a device: true = answered, by *rc, which is what ioctl(2) gives
+	 * or a negative errno.
+	 */
+	bool (*dev_ioctl)(struct fake_dev *d, unsigned long request, void *arg, int *rc);
+	/** other nodes of the tree and what was made from them (fake_watch()); a negative errno */
+	int (*other_ioctl)(int fd, const char *name, unsigned long request, void *arg);
+	void (*other_close)(int fd, const char *name);
+
+	char log[8192]; /* all that was logged, a line each */
+};
+
+extern struct fake fake;
+extern const struct fl_log fake_log;
+
+/** A machine with VFIO loaded and no device. */
+void fake_setup(void);
+/** Fails the test where a file or mapping was left. */
+void fake_teardown(void);
+
+/** A device bound to `driver` ("" = none); a group that does not exist is made. */
+struct fake_dev *fake_add(const char *address, int group, const char *driver);
+void fake_bind(const struct fake_dev *d, const char *driver);
+struct fake_group *fake_group(int id);
+/** Devices of this group stand behind no IOMMU: the node is noiommu-N. */
+void fake_noiommu(int id);
+
+/** Makes or removes a file of the tree; the path is under it ("dev/vfio/vfio"). */
+void fake_file(const char *path, const char *text);
+void fake_remove(const char *path);
+/** From now on ioctls on this fd go to other_ioctl, under this name. */
+void fake_watch(int fd, const char *name);
+
+/** Counts over all containers. */
+unsigned fake_maps(void);
+unsigned fake_containers(void);
+/** File descriptors of the process that are open, those of the fake itself not counted. */
+unsigned fake_fds(void);
+/** The log has it; what it has is printed where not. */
+bool fake_logged(const char *text);
+/** How often. */
+unsigned fake_log_lines(const char *text);
+
+#endif

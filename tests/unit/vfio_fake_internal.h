@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VFIO_FAKE_INTERNAL_H
+#define VFIO_FAKE_INTERNAL_H
+
+#include "vfio_fake.h"
+
+#include <sys/types.h>
+
+#define FAKE_FDS 1024
+
+enum fake_kind { FAKE_NONE, FAKE_CTNR, FAKE_GROUP, FAKE_DEV, FAKE_OTHER };
+
+struct fake_fd {
+	enum fake_kind kind;
+	void *obj;
+	char name[64];
+};
+
+int __real_open64(const char *path, int flags, ...);
+int __real_close(int fd);
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_close(int fd);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+
+void fake_fd_add(int fd, enum fake_kind kind, void *obj, const char *name);
+struct fake_fd *fake_fd_of(int fd);
+/** Counts a call; true = this one fails, errno is set. */
+bool fake_fails(void);
+
+/* vfio_fake_ioctl.c */
+void fake_group_closed(struct fake_group *g);
+void fake_ctnr_closed(struct fake_ctnr *c);
+void fake_irqs_off(struct fake_dev *d, unsigned index);
+
+#endif
