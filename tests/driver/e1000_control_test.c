@@ -35,6 +35,8 @@ static void test_info(void **state)
 		assert_int_equal(i.rxq_max, 1);
 		assert_int_equal(i.mtu_max, 16106);
 	}
+	assert_int_equal(fl_port_timesync(pr.a, false),
+			 e1000_has(FL_FEAT_TIMESYNC) ? 0 : -EOPNOTSUPP);
 	assert_int_equal(fl_port_mac(pr.a, &mac), 0);
 	/* the NVM begins with the address, and its words sum up */
 	assert_int_equal(fl_port_eeprom(pr.a, NULL, 0), 128);

@@ -129,6 +129,74 @@ static void test_tso(void **state)
 	}
 }
 
+/* lengths of the ring's data descriptors from `at` on, and where each frame ends */
+static void check_descs(uint16_t at, const uint16_t *len, const bool *eop, unsigned n)
+{
+	uint64_t d[2];
+
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(fl_txq_desc_read(fl_port_txq(pr.a, 0), (uint16_t)(at + i), d), 0);
+		assert_int_equal(d[1] & 0x1fffffu, 1u << 20 | len[i]);
+		assert_int_equal(d[1] >> 24 & 1, eop[i]);
+	}
+}
+
+/* errata of the 82540: the end of a TSO frame, and of the next, in a descriptor of their own */
+static void test_tso_descriptors(void **state)
+{
+	const uint16_t pci[] = { 400, 400, 250, 4, 96, 4, 100 }, pcie[] = { 1054, 100, 100 };
+	const bool pci_eop[] = { 0, 0, 0, 1, 0, 1, 1 }, pcie_eop[] = { 1, 1, 1 };
+	struct fl_pkt *pkt, *got[10];
+
+	e1000_up(all_csum() | FL_OFF_TX_TSO, 1);
+	pkt = frame_l4(pr.pool, false, false, 1000);
+	pkt->flags = FL_TX_TSO | FL_TX_IPV4 | FL_TX_IP_CSUM;
+	pkt->tso_mss = 100;
+	assert_int_equal(fl_tx_prepare(fl_port_txq(pr.a, 0), &pkt, 1), 1);
+	pair_send(fl_port_txq(pr.a, 0), &pkt, 1);
+	pair_recv(fl_port_rxq(pr.b, 0), got, 10);
+	for (unsigned i = 0; i < 10; i++)
+		assert_true(frame_csums_ok(got[i]));
+	fl_pkt_free_bulk(got, 10);
+	for (unsigned i = 0; i < 2; i++) {
+		got[0] = e1000_send_one(pair_frame(&pr, i, 100));
+		assert_int_equal(pair_frame_seq(got[0]), i);
+		fl_pkt_free(got[0]);
+	}
+	if (e1000_has(FL_FEAT_TIMESYNC))
+		check_descs(1, pcie, pcie_eop, 3);
+	else
+		check_descs(1, pci, pci_eop, 7);
+}
+
+/* many frames with and without TSO in any order: all batches are reclaimed, none is lost */
+static void test_tso_mixed(void **state)
+{
+	struct fl_pkt *pkts[8], *got[16];
+	unsigned seed = 5, tso;
+
+	e1000_up(all_csum() | FL_OFF_TX_TSO, 1);
+	for (unsigned i = 0; i < 300; i++) {
+		uint16_t n = (uint16_t)(1 + rand_r(&seed) % 8), frames = 0;
+
+		for (unsigned k = 0; k < n; k++) {
+			tso = rand_r(&seed) % 3 == 0;
+			pkts[k] = tso ? frame_l4(pr.pool, false, false, 200)
+				      : pair_frame(&pr, k, (uint16_t)(14 + rand_r(&seed) % 200));
+			if (tso) {
+				pkts[k]->flags = FL_TX_TSO | FL_TX_IPV4 | FL_TX_IP_CSUM;
+				pkts[k]->tso_mss = 100;
+			}
+			frames += tso ? 2 : 1;
+		}
+		assert_int_equal(fl_tx_prepare(fl_port_txq(pr.a, 0), pkts, n), n);
+		pair_send(fl_port_txq(pr.a, 0), pkts, n);
+		pair_recv(fl_port_rxq(pr.b, 0), got, frames);
+		fl_pkt_free_bulk(got, frames);
+	}
+	pair_recv_none(fl_port_rxq(pr.b, 0), 10);
+}
+
 /* ---- VLAN ------------------------------------------------------------------------------ */
 
 static void test_vlan(void **state)
@@ -515,6 +583,8 @@ int main(int argc, char **argv)
 		T(test_csum_tx_two_queues),
 		T(test_csum_rx_bad),
 		T(test_tso),
+		T(test_tso_descriptors),
+		T(test_tso_mixed),
 		T(test_vlan),
 		T(test_vlan_no_strip),
 		T(test_rss),

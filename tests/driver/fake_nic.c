@@ -17,7 +17,7 @@ static void power_on(struct fake_nic *n)
 	memset(n->regs, 0, FAKE_BAR_SIZE);
 	*fake_reg(n, E1000_STATUS) = 0x00080283;
 	*fake_reg(n, E1000_CTRL) = 0x00140241;
-	*fake_reg(n, E1000_EECD) = EECD_PRES | EECD_AUTO_RD;
+	*fake_reg(n, E1000_EECD) = EECD_PRES | (n->pci ? 0 : EECD_AUTO_RD);
 	*fake_reg(n, E1000_PBA) = 0x00140014;
 	*fake_reg(n, E1000_TARC(0)) = 0x403;
 	*fake_reg(n, E1000_TARC(1)) = 0x403;
@@ -39,7 +39,8 @@ static void reg_write(struct fake_nic *n, uint32_t off, uint32_t v)
 	switch (off) {
 	case E1000_CTRL:
 		if (v & CTRL_RST) {
-			power_on(n);
+			if (!n->no_reset)
+				power_on(n);
 			return;
 		}
 		*fake_reg(n, E1000_STATUS) &= ~STATUS_GIO_MASTER_ENABLE;
@@ -47,7 +48,8 @@ static void reg_write(struct fake_nic *n, uint32_t off, uint32_t v)
 			*fake_reg(n, E1000_STATUS) |= STATUS_GIO_MASTER_ENABLE;
 		break;
 	case E1000_EERD:
-		v = (v & 0xffffu) | (uint32_t)n->nvm[(v >> 2) & 63u] << 16 | 2u;
+		v = (v & 0xffffu) | (uint32_t)n->nvm[v >> (n->pci ? 8 : 2) & 63u] << 16 |
+		    (n->pci ? 16u : 2u);
 		break;
 	case E1000_MDIC:
 		mdic(n, v);
@@ -93,6 +95,8 @@ static int region_info(struct fl_vfio_dev *d, unsigned index, struct fl_vfio_reg
 		return -ENODEV;
 	if (index == FL_VFIO_REGION_CONFIG)
 		out->size = sizeof(of(d)->cfg);
+	if (index == FL_VFIO_REGION_BAR0 + 1 && of(d)->pci)
+		out->size = FAKE_IO_SIZE;
 	if (index == FL_VFIO_REGION_BAR0) {
 		out->size = FAKE_BAR_SIZE;
 		if (of(d)->map_tails) {
@@ -126,6 +130,20 @@ static int region_read(struct fl_vfio_dev *d, unsigned index, uint64_t off, void
 	return 0;
 }
 
+/* address and data of a register, where the command register lets I/O through */
+static int io_write(struct fake_nic *n, uint64_t off, uint32_t v)
+{
+	if (!n->pci || n->io_dead || !(n->cfg[PCI_COMMAND] & PCI_COMMAND_IO))
+		return 0;
+	if (off == 0)
+		n->io_addr = v;
+	if (off == 4 && n->io_addr < FAKE_BAR_SIZE) {
+		n->io_resets += n->io_addr == E1000_CTRL && v & CTRL_RST;
+		reg_write(n, n->io_addr, v);
+	}
+	return 0;
+}
+
 static int region_write(struct fl_vfio_dev *d, unsigned index, uint64_t off, const void *buf,
 			size_t len)
 {
@@ -139,9 +157,11 @@ static int region_write(struct fl_vfio_dev *d, unsigned index, uint64_t off, con
 			memcpy(n->cfg + off, buf, len);
 		return 0;
 	}
+	memcpy(&v, buf, len < 4 ? len : 4);
+	if (index == FL_VFIO_REGION_BAR0 + 1 && len == 4)
+		return io_write(n, off, v);
 	if (index != FL_VFIO_REGION_BAR0 || len != 4 || off + len > FAKE_BAR_SIZE)
 		return -EINVAL;
-	memcpy(&v, buf, 4);
 	n->writes++;
 	reg_write(n, (uint32_t)off, v);
 	if (n->on_write)
@@ -381,6 +401,19 @@ void fake_nic_init(struct fake_nic *n)
 	n->phy[PHY_ID2] = 0x0cb1;
 	n->phy[PHY_ANAR] = 0x0de1;
 	n->phy[PHY_ANLPAR] = 0x07e0;
+	fake_nic_nvm_seal(n);
+}
+
+void fake_nic_pci(struct fake_nic *n)
+{
+	n->pci = true;
+	n->msix = 0;
+	n->msi = 0;
+	n->cfg[PCI_DEVICE_ID] = 0x0e;
+	n->cfg[PCI_BASE_ADDRESS_1] = PCI_BASE_ADDRESS_SPACE_IO;
+	n->phy[PHY_ID2] = 0x0c20;
+	n->phy[PHY_M88_CTRL] = 0x0360;
+	n->phy[PHY_M88_EXT] = 0x0d60;
 	fake_nic_nvm_seal(n);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An 82574L without a model behind it: a VFIO transport whose registers are plain memory, with
- * just enough life for a driver's probe. The test plays the rest of the device itself: it reads
- * and writes descriptors, and hooks every register access to answer whatever it likes.
+ * An 82574L or 82540EM without a model behind it: a VFIO transport whose registers are plain
+ * memory, with just enough life for a driver's probe. The test plays the rest of the device itself:
+ * it reads and writes descriptors, and hooks every register access to answer whatever it likes.
  */
 #ifndef FAKE_NIC_H
 #define FAKE_NIC_H
@@ -10,11 +10,13 @@
 #include <fl_dev.h>
 
 #define FAKE_BAR_SIZE 0x20000u
+#define FAKE_IO_SIZE  64u
 #define FAKE_VECTORS  5u
 #define FAKE_MAPS     64u
 
 struct fake_nic {
 	struct fl_vfio_dev d; /* first */
+	bool pci;	      /* an 82540EM */
 	uint32_t *regs;	      /* the BAR's memory, FAKE_BAR_SIZE bytes */
 	int memfd, efd;
 	uint8_t cfg[256];
@@ -24,7 +26,10 @@ struct fake_nic {
 	bool gone;	/* every access answers -ENODEV */
 	unsigned msix, msi;
 	int irq_fd[3][FAKE_VECTORS];
-	unsigned reads, writes, opens;
+	unsigned reads, writes, opens, io_resets;
+	uint32_t io_addr;
+	bool io_dead;  /* writes to the I/O BAR go nowhere */
+	bool no_reset; /* CTRL.RST resets nothing and clears itself, as in QEMU's e1000 */
 	/** sees what a read would answer, says what it does; NULL = the same */
 	uint32_t (*on_read)(struct fake_nic *n, uint32_t off, uint32_t v);
 	void (*on_write)(struct fake_nic *n, uint32_t off, uint32_t v);
@@ -35,7 +40,10 @@ struct fake_nic {
 	unsigned nmaps;
 };
 
+/** An 82574L. */
 void fake_nic_init(struct fake_nic *n);
+/** Makes it an 82540EM, with I/O BAR; before it is opened. */
+void fake_nic_pci(struct fake_nic *n);
 void fake_nic_fini(struct fake_nic *n);
 /** Adds the scheme "fake:" to a context; it opens this NIC. */
 int fake_nic_scheme(struct fl_ctx *ctx, struct fake_nic *n);

@@ -27,6 +27,13 @@
 	 FL_FEAT_EEPROM_DUMP | FL_FEAT_TX_DONE_CLEANUP | FL_FEAT_LED | FL_FEAT_RESET |          \
 	 FL_FEAT_REMOVAL | FL_FEAT_FW_VERSION | FL_FEAT_LINK_SPEED)
 
+/* what the transmit bursts have built in, of the variants */
+#define E1000_82574_FRAME_MAX 9234u
+#define E1000_82574_TX_MIN    17u
+#define E1000_82540_TXD_MAX   4096u
+#define E1000_82540_TX_MIN    60u
+#define E1000_FCS_LEN	      4u
+
 struct fl_e1000;
 
 /**
@@ -163,8 +170,6 @@ struct fl_e1000_txq {
 	bool simple; /* the open batch so far */
 	bool ctx_valid;
 	bool after_tso; /* the last frame was one, see sentinel() in e1000_tx.c */
-	/* a packet for the fast path has plain_min to plain_min + plain_span bytes */
-	uint32_t plain_min, plain_span;
 	const struct fl_e1000_variant *v;
 	struct fl_doorbell db;
 	struct fl_e1000_desc ctx; /* context the chip has, where it may be relied on */

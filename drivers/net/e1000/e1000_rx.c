@@ -73,7 +73,7 @@ static inline uint16_t rx_outstanding(const struct fl_e1000_rxq *q)
 }
 
 /* n buffers at `fill`, not past the ring's end; returns how many went in */
-static inline uint32_t refill_run(struct fl_e1000_rxq *q, uint32_t n)
+static inline __attribute__((always_inline)) uint32_t refill_run(struct fl_e1000_rxq *q, uint32_t n)
 {
 	struct fl_pkt **sw = q->sw + q->fill;
 	struct fl_e1000_desc *d = q->ring + q->fill;
@@ -95,7 +95,8 @@ static inline uint32_t refill_run(struct fl_e1000_rxq *q, uint32_t n)
 }
 
 /* gives the chip buffers again in steps of free_thresh; what fails is tried at the next burst */
-static inline void refill(struct fl_e1000_rxq *q, uint32_t empty, bool legacy)
+static inline __attribute__((always_inline)) void refill(struct fl_e1000_rxq *q, uint32_t empty,
+							 bool legacy)
 {
 	uint16_t fill = q->fill;
 

@@ -18,7 +18,6 @@
 #define L4_CSUM_TCP 16u
 #define L4_CSUM_UDP 6u
 #define IP_CSUM	    10u
-#define FCS_LEN	    4u
 
 #define TXD_PLAIN   (TXD_DTYP_DATA | TXD_DEXT | TXD_IFCS | TXD_EOP)
 #define TX_CSUMS    (FL_TX_IP_CSUM | FL_TX_TCP_CSUM | FL_TX_UDP_CSUM | FL_TX_TSO)
@@ -176,7 +175,7 @@ static uint32_t slots_needed(struct fl_e1000_txq *q, struct fl_pkt *p, uint32_t 
 {
 	uint32_t n = 0, len = 0, segs = 0, max;
 
-	if (!tso_extend(p, q->v->tso_extra) || !offload_ok(p, q->v->frame_max - FCS_LEN))
+	if (!tso_extend(p, q->v->tso_extra) || !offload_ok(p, q->v->frame_max - E1000_FCS_LEN))
 		return 0;
 	max = desc_max(q->v, p);
 	for (const struct fl_pkt *s = p; s; s = s->next) {
@@ -277,7 +276,7 @@ static void note_tso(struct fl_e1000_txq *q, const struct fl_pkt *p)
 }
 
 /* one frame of any kind; false = no room now. What cannot be sent is counted and freed. */
-static bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
+static E1000_APART bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
 {
 	struct tx_cursor c = { .at = q->tail, .end = q->batch_end };
 	uint32_t pad, need = slots_needed(q, p, &pad);
@@ -339,13 +338,15 @@ static bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
 /* ---- burst ---------------------------------------------------------------------------- */
 
 /* plain packets at the tail, up to `n` of them in the open batch; returns how many */
-static inline uint32_t tx_plain(struct fl_e1000_txq *q, struct fl_pkt **pkts, uint32_t n,
-				uint64_t *bytes)
+static inline __attribute__((always_inline)) uint32_t tx_plain(struct fl_e1000_txq *q,
+							       struct fl_pkt **pkts, uint32_t n,
+							       uint64_t *bytes,
+							       const uint32_t least,
+							       const uint32_t most)
 {
 	const struct fl_dma_area *area = q->area;
 	struct fl_e1000_desc *d = q->ring + q->tail;
 	struct fl_pkt **sw = q->sw + q->tail;
-	const uint32_t least = q->plain_min, span = q->plain_span;
 	struct fl_pool *pool = q->pool;
 	uint64_t sum = 0;
 	uint32_t i;
@@ -357,7 +358,7 @@ static inline uint32_t tx_plain(struct fl_e1000_txq *q, struct fl_pkt **pkts, ui
 
 		if (fl_unlikely(p->pool != pool ||
 				((pkt_word(p) ^ PKT_PLAIN) | (p->flags & TX_ASKS)) ||
-				len - least > span))
+				len - least > most - least))
 			break;
 		if (fl_unlikely(fl_dma_post(area, iova, len)))
 			break;
@@ -370,9 +371,13 @@ static inline uint32_t tx_plain(struct fl_e1000_txq *q, struct fl_pkt **pkts, ui
 	return i;
 }
 
-static uint16_t tx_burst(struct fl_txq *fq, struct fl_pkt **pkts, uint16_t n)
+/* plain are packets of `least` to `most` bytes, which the chip takes in one descriptor as they are
+ */
+static inline __attribute__((always_inline)) uint16_t tx_burst(struct fl_e1000_txq *q,
+							       struct fl_pkt **pkts, uint16_t n,
+							       const uint32_t least,
+							       const uint32_t most)
 {
-	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
 	uint64_t bytes = 0;
 	uint32_t sent = 0, slow = 0;
 	bool wrote = false;
@@ -384,7 +389,7 @@ static uint16_t tx_burst(struct fl_txq *fq, struct fl_pkt **pkts, uint16_t n)
 
 		room = room < q->free ? room : q->free;
 		room = room < n - sent ? room : n - sent;
-		k = tx_plain(q, pkts + sent, room, &bytes);
+		k = tx_plain(q, pkts + sent, room, &bytes, least, most);
 		sent += k;
 		q->free = (uint16_t)(q->free - k);
 		q->tail = (uint16_t)(q->tail + k);
@@ -422,6 +427,17 @@ static uint16_t tx_burst(struct fl_txq *fq, struct fl_pkt **pkts, uint16_t n)
 	return (uint16_t)sent;
 }
 
+static uint16_t tx_burst_82574(struct fl_txq *q, struct fl_pkt **pkts, uint16_t n)
+{
+	return tx_burst((struct fl_e1000_txq *)q, pkts, n, E1000_82574_TX_MIN,
+			E1000_82574_FRAME_MAX - E1000_FCS_LEN);
+}
+
+static uint16_t tx_burst_82540(struct fl_txq *q, struct fl_pkt **pkts, uint16_t n)
+{
+	return tx_burst((struct fl_e1000_txq *)q, pkts, n, E1000_82540_TX_MIN, E1000_82540_TXD_MAX);
+}
+
 void fl_e1000_tx_run(struct fl_e1000 *e)
 {
 	if (!e->port.conf.nb_txq)
@@ -429,7 +445,8 @@ void fl_e1000_tx_run(struct fl_e1000 *e)
 	fl_e1000_wr(e, E1000_TCTL,
 		    TCTL_EN | TCTL_PSP | TCTL_CT(15u) | TCTL_COLD(0x3fu) | TCTL_RTLC);
 	for (unsigned i = 0; i < e->port.conf.nb_txq; i++)
-		__atomic_store_n(&e->port.txq[i]->burst, tx_burst, __ATOMIC_RELEASE);
+		__atomic_store_n(&e->port.txq[i]->burst,
+				 e->v->pcie ? tx_burst_82574 : tx_burst_82540, __ATOMIC_RELEASE);
 }
 
 /* ---- what stands beside the burst ------------------------------------------------------ */

@@ -13,7 +13,6 @@ int fl_e1000_txq_setup(struct fl_port *p, uint16_t qid, const struct fl_txq_conf
 {
 	struct fl_e1000 *e = fl_e1000_of(p);
 	size_t ring = c->nb_desc * sizeof(struct fl_e1000_desc);
-	uint16_t longest = e->v->frame_max - 4;
 	struct fl_e1000_txq *q;
 	int rc = -ENOMEM;
 
@@ -23,9 +22,6 @@ int fl_e1000_txq_setup(struct fl_port *p, uint16_t qid, const struct fl_txq_conf
 	memset(q, 0, sizeof(*q));
 	q->v = e->v;
 	q->nb_desc = c->nb_desc;
-	q->plain_min = e->v->tx_len_min;
-	q->plain_span = (uint32_t)(longest < e->v->txd_len_max ? longest : e->v->txd_len_max) -
-			q->plain_min;
 	q->rs_thresh = c->rs_thresh;
 	if (!q->rs_thresh) {
 		/* the largest power of two that divides the ring, a quarter of it at most */
