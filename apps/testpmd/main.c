@@ -15,8 +15,13 @@
 #define SECOND	1000000000ull
 #define LIVE_NS 250000000ull
 
+/* what is tried again each second says once why it fails */
+static _Thread_local bool quiet;
+
 static void log_write(void *arg, enum fl_log_level level, const char *component, const char *msg)
 {
+	if (quiet)
+		return;
 	fprintf(stderr, "%s: %s: %s\n", fl_log_level_name(level), component, msg);
 }
 
@@ -27,11 +32,18 @@ static uint64_t try_plug(struct tp *tp, uint64_t now, uint64_t next)
 	bool due = now >= tp->next_plug_ns, gone = false;
 
 	tp_for_each_port(tp, i) {
-		if (due && tp->ports[i].removed && !tp_port_reset(tp, i)) {
-			printf("Port %u: is back\n", i);
-			fflush(stdout);
+		struct tp_port *p = &tp->ports[i];
+
+		if (due && p->removed) {
+			quiet = p->plug_tried;
+			p->plug_tried = true;
+			if (!tp_port_reset(tp, i)) {
+				printf("Port %u: is back\n", i);
+				fflush(stdout);
+			}
+			quiet = false;
 		}
-		gone |= tp->ports[i].removed;
+		gone |= p->removed;
 	}
 	if (due)
 		tp->next_plug_ns = now + SECOND;

@@ -359,8 +359,10 @@ static void port_gone(struct tp *tp, unsigned id)
 	printf("Port %u: removed\n", id);
 	fflush(stdout); /* before the workers are waited for */
 	p->removed = true;
+	p->plug_tried = false;
 	tp->next_plug_ns = fl_now_ns() + 1000000000ull;
 	tp_fwd_pause(tp);
+	fl_port_release(p->port);
 	tp_fwd_mark(tp);
 	if (tp_fwd_resume(tp))
 		tp->failed = true;
@@ -382,12 +384,21 @@ static void port_link(struct tp *tp, unsigned id)
 static void port_wanted(struct tp *tp, unsigned id)
 {
 	tp_end_live(tp);
-	printf("Port %u: the kernel wants the device back, closing it\n", id);
-	tp_fwd_pause(tp);
-	tp_port_close(tp, id);
-	tp_fwd_mark(tp);
-	if (tp_fwd_resume(tp))
+	printf("Port %u: the kernel wants the device back, giving it up\n", id);
+	port_gone(tp, id);
+}
+
+static void port_failed(struct tp *tp, unsigned id)
+{
+	int ret;
+
+	tp_end_live(tp);
+	printf("Port %u: device error, resetting it\n", id);
+	ret = tp_port_reset(tp, id);
+	if (ret) {
+		fprintf(stderr, "Port %u does not come back: %s\n", id, strerror(-ret));
 		tp->failed = true;
+	}
 }
 
 void tp_port_events(struct tp *tp)
@@ -401,13 +412,10 @@ void tp_port_events(struct tp *tp)
 			port_gone(tp, i);
 		if ((ev & 1u << FL_PORT_LINK) && !p->removed)
 			port_link(tp, i);
-		if ((ev & 1u << FL_PORT_ERROR) && !p->removed) {
-			printf("Port %u: device error, resetting it\n", i);
-			if (tp_port_reset(tp, i))
-				tp->failed = true;
-		}
-		if (ev & 1u << FL_PORT_REQUEST)
+		if ((ev & 1u << FL_PORT_REQUEST) && !p->removed)
 			port_wanted(tp, i);
+		if ((ev & 1u << FL_PORT_ERROR) && !p->removed)
+			port_failed(tp, i);
 	}
 	fflush(stdout);
 }

@@ -60,6 +60,7 @@ struct tp_port {
 	uint16_t rxq, txq, rxd, txd, mtu;
 	bool conf_due; /* configure before the next start */
 	bool removed;
+	bool plug_tried;  /* why it is not back was said */
 	unsigned events;  /* bits 1 << enum fl_port_event, set by the handler */
 	unsigned csum_hw; /* FL_TX_*_CSUM: left to the device in csum mode */
 	uint16_t tso;	  /* bytes of TCP in a piece that the device cuts, 0 = none */

@@ -177,9 +177,11 @@ struct fl_xstat {
 enum fl_port_event {
 	FL_PORT_LINK,	 /* link changed */
 	FL_PORT_REMOVED, /* device or its server is gone; bursts take nothing from now on */
-	FL_PORT_REQUEST, /* kernel wants the device back */
-	/** device error, or it has transmitted nothing for seconds though it had work and a link;
-	 *  the port should be reset */
+	/** the kernel wants the device back; bursts take nothing from now on. Release or close the
+	 *  port now: if the kernel has to ask again (after some 10 s), FL_PORT_REMOVED follows */
+	FL_PORT_REQUEST,
+	/** the device reported an error, and bursts take nothing from now on; or it has transmitted
+	 *  nothing for seconds though it had work and a link; the port should be reset */
 	FL_PORT_ERROR,
 };
 
@@ -211,10 +213,15 @@ FL_API FL_MUST int fl_port_start(struct fl_port *p);
 FL_API FL_MUST int fl_port_stop(struct fl_port *p);
 FL_API bool fl_port_started(const struct fl_port *p);
 /**
+ * Stops where needed and gives the device back, for others to use or to pull it out; the port stays
+ * as FL_PORT_REMOVED leaves it, until fl_port_reset(). No burst may run meanwhile.
+ */
+FL_API void fl_port_release(struct fl_port *p);
+/**
  * Resets the device and brings the port back as it was: configuration, queues, filters,
- * promiscuity, link. Also the way back after FL_PORT_REMOVED, once the device or server is there
- * again (it is reattached first; -ENODEV while it is not). In-flight packets are freed. No burst
- * may run meanwhile.
+ * promiscuity, link. Also the way back after FL_PORT_REMOVED and fl_port_release(), once the device
+ * or server is there again (it is reattached first; -ENODEV while it is not). In-flight packets are
+ * freed. No burst may run meanwhile.
  */
 FL_API FL_MUST int fl_port_reset(struct fl_port *p);
 

@@ -113,7 +113,8 @@ struct fl_port {
 	struct fl_flow_ctrl fc;
 	bool promisc, allmulti, timesync;
 	bool link_wanted; /* false after fl_port_link_set(down) */
-	bool resume;	  /* a reset that failed half-way has to start the port again */
+	bool resume;	  /* a reset has to start the port again: one failed, or it was released */
+	bool failed;	  /* the device told of an error: a reset begins with the function */
 	/* the port's clock less the device's; the port's and the host's when last compared */
 	uint64_t clock_off, clock_mark, host_mark;
 

@@ -32,18 +32,14 @@ static void on_dev_event(struct fl_dev *dev, enum fl_dev_event ev, void *arg)
 {
 	struct fl_port *p = arg;
 
-	switch (ev) {
-	case FL_DEV_REMOVED:
-		set_bursts_none(p);
-		fl_net_port_event(p, FL_PORT_REMOVED);
-		break;
-	case FL_DEV_REQUEST:
-		fl_net_port_event(p, FL_PORT_REQUEST);
-		break;
-	case FL_DEV_ERROR:
-		fl_net_port_event(p, FL_PORT_ERROR);
-		break;
-	}
+	static const enum fl_port_event events[] = { [FL_DEV_REMOVED] = FL_PORT_REMOVED,
+						     [FL_DEV_REQUEST] = FL_PORT_REQUEST,
+						     [FL_DEV_ERROR] = FL_PORT_ERROR };
+
+	/* traffic ends in each case; threads may poll on, and find nothing */
+	set_bursts_none(p);
+	p->failed |= ev == FL_DEV_ERROR;
+	fl_net_port_event(p, events[ev]);
 }
 
 void fl_net_port_init(struct fl_port *p, struct fl_dev *dev, const struct fl_net_ops *ops)
@@ -471,15 +467,26 @@ bool fl_port_started(const struct fl_port *p)
 	return p->started;
 }
 
+/* Remembers that it ran across failures, so that trying again later ends as it was. */
+static void suspend(struct fl_port *p)
+{
+	if (!p->started)
+		return;
+	stop(p);
+	p->resume = true;
+}
+
+void fl_port_release(struct fl_port *p)
+{
+	suspend(p);
+	fl_dev_release(p->dev);
+}
+
 int fl_port_reset(struct fl_port *p)
 {
 	int rc;
 
-	if (p->started) {
-		/* remembered across failures, so that trying again later ends as it was */
-		stop(p);
-		p->resume = true;
-	}
+	suspend(p);
 	if (fl_dev_removed(p->dev)) {
 		rc = fl_dev_reattach(p->dev);
 		if (rc) {
@@ -487,7 +494,15 @@ int fl_port_reset(struct fl_port *p)
 				fl_net_uri(p), strerror(-rc));
 			return rc == -EOPNOTSUPP ? rc : -ENODEV;
 		}
+	} else if (p->failed) {
+		rc = fl_dev_reset(p->dev);
+		if (rc)
+			fl_warn(p->log, "net",
+				"%s: after its error the device is reset by its registers alone: "
+				"no reset of the function (%s)",
+				fl_net_uri(p), strerror(-rc));
 	}
+	p->failed = false;
 	rc = p->ops.hw_reset(p);
 	if (rc)
 		return rc;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <fl_model.h>
+#include <fl_net_driver.h>
 
 #define MS 1000000ull
 
@@ -178,7 +179,7 @@ static void test_filters(void **state)
 	assert_int_equal(fl_port_mcast_set(pr.b, &own, 1), -EINVAL);
 }
 
-/* all of that holds after a reset and after stop and start */
+/* all of that holds after a reset, one of the whole function too, and after stop and start */
 static void test_filters_survive_reset(void **state)
 {
 	static const struct fl_mac own = { { 2, 0, 0, 0, 0, 0x55 } },
@@ -190,8 +191,9 @@ static void test_filters_survive_reset(void **state)
 	assert_int_equal(fl_port_mac_set(pr.b, &own), 0);
 	assert_int_equal(fl_port_mac_add(pr.b, &more), 0);
 	assert_int_equal(fl_port_mcast_set(pr.b, &mc, 1), 0);
-	for (unsigned i = 0; i < 2; i++) {
-		if (i) {
+	for (unsigned i = 0; i < 3; i++) {
+		pr.b->failed = i == 2;
+		if (i == 1) {
 			assert_int_equal(fl_port_stop(pr.b), 0);
 			assert_int_equal(fl_port_start(pr.b), 0);
 		} else {
@@ -843,6 +845,16 @@ static void test_server_dies(void **state)
 		assert_int_equal(fl_port_link_wait(port, 3000), 0);
 		loop_once(port, round);
 	}
+	/* given up by us, and taken again */
+	for (unsigned k = 0; k < 32; k++)
+		pkts[k] = pair_frame(&pr, k, 60);
+	assert_int_equal(fl_tx_burst(fl_port_txq(port, 0), pkts, 32), 32);
+	fl_port_release(port);
+	pair_check_pool(&pr);
+	assert_true(fl_dev_removed(fl_port_dev(port)));
+	assert_int_equal(fl_port_reset(port), 0);
+	assert_int_equal(fl_port_link_wait(port, 3000), 0);
+	loop_once(port, 77);
 	fl_port_close(port);
 	fl_engine_destroy(s.engine);
 }

@@ -182,7 +182,7 @@ static int region_mmap(struct fl_vfio_dev *d, unsigned index, uint64_t off, uint
 
 static int irq_info(struct fl_vfio_dev *d, unsigned index, struct fl_vfio_irq *out)
 {
-	const unsigned counts[] = { 1, of(d)->msi, of(d)->msix };
+	const unsigned counts[] = { 1, of(d)->msi, of(d)->msix, !of(d)->pci, 1 };
 
 	memset(out, 0, sizeof(*out));
 	if (index < FL_ARRAY_SIZE(counts)) {
@@ -201,7 +201,7 @@ static int irq_set(struct fl_vfio_dev *d, unsigned index, unsigned start, unsign
 
 	if (n->gone)
 		return -ENODEV;
-	if (index > FL_VFIO_IRQ_MSIX || start + count > FAKE_VECTORS)
+	if (index > FL_VFIO_IRQ_REQ || start + count > FAKE_VECTORS)
 		return -EINVAL;
 	if (action != FL_VFIO_IRQ_TRIGGER)
 		return 0;
@@ -209,6 +209,13 @@ static int irq_set(struct fl_vfio_dev *d, unsigned index, unsigned start, unsign
 		memset(n->irq_fd[index], 0xff, sizeof(n->irq_fd[index]));
 	for (unsigned i = 0; i < count; i++)
 		n->irq_fd[index][start + i] = fds[i];
+	return 0;
+}
+
+static int reset(struct fl_vfio_dev *d)
+{
+	of(d)->resets++;
+	power_on(of(d));
 	return 0;
 }
 
@@ -249,6 +256,7 @@ static int reattach(struct fl_vfio_dev *d)
 
 static void release(struct fl_vfio_dev *d)
 {
+	of(d)->releases++;
 	__atomic_store_n(&d->removed, true, __ATOMIC_RELAXED);
 }
 
@@ -266,7 +274,7 @@ static const struct fl_vfio_ops ops = {
 	.region_mmap = region_mmap,
 	.irq_info = irq_info,
 	.irq_set = irq_set,
-	.reset = no_reset,
+	.reset = reset,
 	.hot_reset = no_reset,
 	.event_fd = event_fd,
 	.dispatch = dispatch,
@@ -347,7 +355,9 @@ static int open_fake(struct fl_ctx *ctx, const char *rest, void *arg, struct fl_
 		.space = fl_ctx_space(ctx),
 		.log = fl_ctx_log(ctx),
 		.nregions = FL_VFIO_REGION_CONFIG + 1,
-		.nirqs = FL_VFIO_IRQ_MSIX + 1,
+		.nirqs = FL_VFIO_IRQ_REQ + 1,
+		.node = -1,
+		.resettable = !n->pci,
 	};
 	rc = fl_dma_domain_add(n->d.space, &dom_ops, n, &n->domain);
 	if (rc)
@@ -426,7 +436,7 @@ void fake_nic_fini(struct fake_nic *n)
 
 void fake_nic_irq(struct fake_nic *n, unsigned index, unsigned vec)
 {
-	if (index <= FL_VFIO_IRQ_MSIX && vec < FAKE_VECTORS && n->irq_fd[index][vec] >= 0)
+	if (index <= FL_VFIO_IRQ_REQ && vec < FAKE_VECTORS && n->irq_fd[index][vec] >= 0)
 		(void)eventfd_write(n->irq_fd[index][vec], 1);
 }
 

@@ -25,8 +25,8 @@ struct fake_nic {
 			   it */
 	bool gone;	/* every access answers -ENODEV */
 	unsigned msix, msi;
-	int irq_fd[3][FAKE_VECTORS];
-	unsigned reads, writes, opens, io_resets;
+	int irq_fd[5][FAKE_VECTORS];
+	unsigned reads, writes, opens, io_resets, resets, releases;
 	uint32_t io_addr;
 	bool io_dead;  /* writes to the I/O BAR go nowhere */
 	bool no_reset; /* CTRL.RST resets nothing and clears itself, as in QEMU's e1000 */

@@ -548,6 +548,68 @@ static void test_removal(void **state)
 	assert_int_equal(fl_rx_burst(fl_port_rxq(port, 0), pkts, 4), 4);
 }
 
+static void tell(unsigned index)
+{
+	fake_nic_irq(&nic, index, 0);
+	assert_int_equal(fl_ctx_dispatch(ctx, 0), 1);
+}
+
+/* The kernel wants the device back: traffic ends at once, and the port outlives it. */
+static void test_request(void **state)
+{
+	struct fl_pkt *pkts[4];
+
+	for (unsigned ignored = 0; ignored < 2; ignored++) {
+		memset(events, 0, sizeof(events));
+		nic.releases = 0;
+		running(0);
+		fl_port_on_event(port, on_event, NULL);
+		tell(FL_VFIO_IRQ_REQ);
+		assert_int_equal(events[FL_PORT_REQUEST], 1);
+		assert_int_equal(fl_rx_burst(fl_port_rxq(port, 0), pkts, 4), 0);
+		assert_int_equal(nic.releases, 0);
+		if (ignored)
+			tell(FL_VFIO_IRQ_REQ);
+		else
+			fl_port_release(port);
+		assert_int_equal(events[FL_PORT_REMOVED], ignored);
+		assert_int_equal(nic.releases, 1);
+		assert_true(fl_dev_removed(fl_port_dev(port)));
+		assert_int_equal(fl_port_reset(port), 0);
+		assert_true(fl_port_started(port));
+		assert_int_equal(fl_rx_burst(fl_port_rxq(port, 0), pkts, 4), 4);
+		assert_int_equal(fl_port_stop(port), 0);
+	}
+	/* one that was stopped stays so */
+	fl_port_release(port);
+	assert_int_equal(fl_port_reset(port), 0);
+	assert_false(fl_port_started(port));
+	fl_port_release(port); /* and is closed in that state */
+}
+
+static void test_error(void **state)
+{
+	struct fl_pkt *pkts[4];
+
+	memset(events, 0, sizeof(events));
+	running(0);
+	fl_port_on_event(port, on_event, NULL);
+	assert_int_equal(fl_port_reset(port), 0);
+	assert_int_equal(nic.resets, 0); /* its registers are enough */
+	tell(FL_VFIO_IRQ_ERR);
+	assert_int_equal(events[FL_PORT_ERROR], 1);
+	assert_int_equal(fl_rx_burst(fl_port_rxq(port, 0), pkts, 4), 0);
+	assert_int_equal(fl_port_reset(port), 0);
+	assert_int_equal(nic.resets, 1);
+	assert_int_equal(fl_rx_burst(fl_port_rxq(port, 0), pkts, 4), 4);
+	/* a function that cannot be reset is reset as far as it goes */
+	tell(FL_VFIO_IRQ_ERR);
+	assert_int_equal(events[FL_PORT_ERROR], 2);
+	nic.d.resettable = false;
+	assert_int_equal(fl_port_reset(port), 0);
+	assert_int_equal(fl_rx_burst(fl_port_rxq(port, 0), pkts, 4), 4);
+}
+
 /* ---- fl_tx_prepare --------------------------------------------------------------------- */
 
 static uint16_t prepare(struct fl_pkt *p)
@@ -746,6 +808,8 @@ int main(void)
 		T(test_timesync),
 		T(test_speeds),
 		T(test_removal),
+		T(test_request),
+		T(test_error),
 		T(test_prepare_seeds),
 		T(test_prepare_refuses),
 	};
