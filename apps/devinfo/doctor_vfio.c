@@ -269,7 +269,7 @@ static enum di_state look_noiommu(const struct di_machine *m, struct di_answer *
 
 	if (!di_line(on, sizeof(on), "%s/module/vfio/parameters/enable_unsafe_noiommu_mode",
 		     m->r.sys))
-		di_found(a, "not there");
+		di_found(a, "this kernel has none, or the module vfio is not loaded");
 	else
 		di_found(a, *on == 'Y' ? "on: a device without IOMMU reaches all memory" : "off");
 	return *on == 'Y' ? DI_MISSING : DI_OK;

@@ -57,6 +57,12 @@ static bool fill(const struct fl_vfio_roots *r, struct pci_access *acc, struct p
 	return true;
 }
 
+static int by_address(const void *a, const void *b)
+{
+	return strcmp(((const struct di_dev *)a)->vfio.address,
+		      ((const struct di_dev *)b)->vfio.address);
+}
+
 static void quiet(char *msg, ...)
 {
 }
@@ -80,6 +86,7 @@ int di_scan(const struct fl_vfio_roots *r, struct di_dev *devs, unsigned max)
 	for (struct pci_dev *p = acc->devices; p && n < max; p = p->next)
 		n += fill(r, acc, p, &devs[n]);
 	pci_cleanup(acc);
+	qsort(devs, n, sizeof(*devs), by_address); /* libpci's order is that of a folder */
 	return (int)n;
 }
 

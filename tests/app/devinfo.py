@@ -107,7 +107,7 @@ def lists(tmp):
     put(m.sys, 'bus/pci/devices/0000:01:00.1/reset_method', 'flr bus\n')
     put(m.sys, 'bus/pci/devices/0000:01:00.2/config', config(0x01))
     out = m.list()
-    check(len(out) == 5, f'a bridge is not listed ({list(out)})')
+    check(len(out) == 5 and list(out) == sorted(out), f'a bridge is not listed, the rest in order ({list(out)})')
     check(len(m.list('--all')) == 6, '--all lists it')
     held = out['0000:01:00.0']
     check(held['our_driver'] == 'net_e1000' and held['bound_to'] == 'e1000e' and
