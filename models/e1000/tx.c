@@ -76,8 +76,8 @@ static unsigned quick_batch(struct e1000 *e, struct e1000_txq *t, unsigned max, 
 	uint32_t avail = r->tail >= r->head ? r->tail - r->head : r->n - r->head;
 	struct fl_frame f[E1000_BATCH];
 	uint64_t q1[E1000_BATCH], bytes = 0, *cls = NULL;
-	const bool all = reports_all(e);
-	const uint32_t report = e->v->tx_report;
+	/* any of these bits asks for DD; EOP is in all that come here */
+	const uint32_t report = reports_all(e) ? TXD_EOP : e->v->tx_report;
 	unsigned n, sent, last = 0;
 
 	if (max > E1000_BATCH)
@@ -107,7 +107,7 @@ static unsigned quick_batch(struct e1000 *e, struct e1000_txq *t, unsigned max, 
 	for (unsigned k = 0; k < sent; k++) {
 		uint32_t len = f[k].len;
 
-		if (q1[k] & report || all) {
+		if (q1[k] & report) {
 			write_dd(e, r, r->head + k, 0, q1[k]);
 			d->written = true;
 			d->late = q1[k] & TXD_IDE;
