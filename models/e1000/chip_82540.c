@@ -37,7 +37,7 @@ static const struct e1000_reg regs[] = {
 	{ R_FFVT, 256, 0, ALL },
 };
 
-/* no capabilities: what the silicon has of power management and MSI is not known here */
+/* no capabilities, as the emulation in QEMU has none; what the silicon has is not settled */
 static void pci(struct fl_model *m, const uint8_t mac[6])
 {
 	static const struct fl_pci_id id = { .vendor = 0x8086,
