@@ -57,6 +57,9 @@ struct fl_area {
 	uint64_t fd_offset;
 	dev_t dev;
 	ino_t inode;
+	/* what the log of written pages said and nobody has read; lost: all of it may be written */
+	uint64_t *dirty;
+	bool dirty_lost;
 };
 
 struct fl_dma_space {
@@ -72,6 +75,8 @@ struct fl_dma_space {
 	uint64_t limit;
 	uint64_t owned_bytes;
 	uint64_t maps, unmaps, map_errors, unmap_errors, replays;
+	/* the page of the log of written pages, 0 = off */
+	uint64_t dirty_page;
 	uint64_t posts_missed; /* atomic: counted without the lock */
 };
 
@@ -83,7 +88,7 @@ struct fl_dma_domain {
 	struct fl_windows windows; /* copied from its limits */
 	uint64_t granule;
 	uint64_t entries_max, entries_avail;
-	bool pins;
+	bool pins, physical;
 	/* the other side said -ENODEV: no calls until it is replayed */
 	bool gone;
 };
@@ -125,6 +130,23 @@ int fl_domains_admit(struct fl_dma_space *s, int64_t entries, uint64_t bytes);
 int fl_domains_change(struct fl_dma_space *s, const struct fl_change *c, int *noted);
 /** Takes a whole run out of every domain, whatever they say; the first error. */
 int fl_domains_unmap(struct fl_dma_space *s, const struct fl_dma_mapping *m);
+
+/* ---- physical.c --------------------------------------------------------------------------- */
+
+/** See fl_dma_page_size(). */
+uint64_t fl_domains_page(const struct fl_dma_space *s);
+/** Where the memory of an area stands for a physical domain; says what is wrong. */
+int fl_domain_locate(const struct fl_dma_domain *d, const struct fl_area *a, fl_iova_t *iova);
+/** The same, where the space has such a domain. */
+int fl_domains_locate(const struct fl_dma_space *s, const struct fl_area *a, fl_iova_t *iova);
+
+/* ---- dirty.c ------------------------------------------------------------------------------ */
+
+/** The log of these areas is lost, as their mapping goes or changes: all counts as written. */
+void fl_dirty_lost(struct fl_dma_space *s, struct fl_run r);
+void fl_dirty_lost_all(struct fl_dma_space *s);
+/** A domain that joins starts its log where the others run theirs. */
+int fl_dirty_join(struct fl_dma_domain *d);
 
 /* ---- plan.c ------------------------------------------------------------------------------- */
 

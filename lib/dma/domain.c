@@ -21,6 +21,7 @@ static int note_gone(struct fl_dma_domain *d, int rc)
 {
 	if (rc == -ENODEV && !d->gone) {
 		d->gone = true;
+		fl_dirty_lost_all(d->space);
 		fl_warn(d->space->log, "dma",
 			"%s: the other side is gone; no calls until it is replayed", d->ops->name);
 	}
@@ -193,6 +194,8 @@ static int check_limits(const struct fl_dma_domain *d, const struct fl_dma_limit
 		wrong = "the number of IOVA ranges";
 	else if (!l->page_sizes)
 		wrong = "no page size";
+	else if (l->physical && !d->ops->locate)
+		wrong = "physical addresses, and it cannot tell any";
 	for (unsigned i = 0; !wrong && i < l->nranges; i++)
 		if (l->ranges[i].first > l->ranges[i].last ||
 		    (i && l->ranges[i].first <= l->ranges[i - 1].last))
@@ -216,8 +219,6 @@ static int read_limits(struct fl_dma_domain *d)
 		return note_gone(d, rc);
 	}
 	rc = check_limits(d, &l);
-	if (!rc && l.physical)
-		rc = -EOPNOTSUPP; /* areas are not placed by locate() yet */
 	if (rc)
 		return rc;
 	v = reallocarray(d->windows.v, l.nranges, sizeof(*v));
@@ -229,6 +230,7 @@ static int read_limits(struct fl_dma_domain *d)
 	d->entries_max = l.entries_max;
 	d->entries_avail = l.entries_avail;
 	d->pins = l.pins;
+	d->physical = l.physical;
 	return 0;
 }
 
@@ -360,14 +362,25 @@ int fl_domains_admit(struct fl_dma_space *s, int64_t entries, uint64_t bytes)
 
 /* ---- joining and leaving ------------------------------------------------------------------ */
 
-static int check_areas(const struct fl_dma_domain *d)
+static int check_areas(struct fl_dma_domain *d)
 {
 	const struct fl_span_set *set = &d->space->by_iova;
 	char windows[512];
 
 	for (size_t i = 0; i < set->n; i++) {
 		const struct fl_dma_area *a = &set->v[i].area->pub;
+		fl_iova_t at = a->iova;
+		int rc = d->physical ? fl_domain_locate(d, set->v[i].area, &at) : 0;
 
+		if (rc)
+			return rc;
+		if (at.v != a->iova.v) {
+			fl_err(d->space->log, "dma",
+			       "%s: area %p is at IOVA 0x%" PRIx64 ", and its memory at 0x%" PRIx64
+			       ", where a device without IOMMU looks: open this device before mapping",
+			       d->ops->name, (void *)a->va, a->iova.v, at.v);
+			return -EINVAL;
+		}
 		if (((uintptr_t)a->va | a->len | a->iova.v) & (d->granule - 1)) {
 			fl_err(d->space->log, "dma",
 			       "%s: area %p + 0x%" PRIx64 " at IOVA 0x%" PRIx64
@@ -437,7 +450,12 @@ static int replay(struct fl_dma_domain *d)
 		rc = admit_lock(s, s->owned_bytes);
 	if (!rc)
 		rc = replay_runs(d);
-	if (!rc)
+	if (rc)
+		return rc;
+	rc = fl_dirty_join(d);
+	if (rc)
+		take_back_runs(d, s->by_iova.n);
+	else
 		s->replays++;
 	return rc;
 }
@@ -523,6 +541,7 @@ void fl_dma_domain_remove(struct fl_dma_domain *d, bool dead)
 	s = d->space;
 	pthread_mutex_lock(&s->lock);
 	d->gone |= dead;
+	fl_dirty_lost_all(s);
 	take_back_runs(d, s->by_iova.n);
 	unlink_domain(d);
 	pthread_mutex_unlock(&s->lock);

@@ -173,7 +173,10 @@ struct fl_dma_domain_ops {
 	int (*locate)(void *arg, const struct fl_dma_mapping *m, fl_iova_t *iova);
 	/** the log of pages that devices wrote to, see fl_dma_dirty_start() */
 	int (*dirty_log)(void *arg, bool on);
-	/** ORs a bit a page into the bitmap and clears the log; the range is one mapping's part */
+	/**
+	 * Sets a bit a page in the zeroed bitmap and clears the log. The range is a whole mapping,
+	 * `page` the lowest of the domain's page_sizes.
+	 */
 	int (*dirty_read)(void *arg, fl_iova_t iova, uint64_t len, uint64_t page, uint64_t *bitmap);
 };
 
@@ -205,16 +208,19 @@ FL_API FL_MUST int fl_dma_domain_check(struct fl_dma_domain *d);
 
 /**
  * Starts to log which pages devices write to, in every domain or in none.
- * Errors: -EOPNOTSUPP (a domain has no such log: its IOMMU or kernel cannot), -EALREADY.
+ * Errors: -EOPNOTSUPP (a domain has no such log: its IOMMU or kernel cannot), -EALREADY. A domain
+ * that joins while the log runs must have one too. Where a mapping changes or a domain leaves, its
+ * log is lost, and all pages of the areas concerned count as written.
  */
 FL_API FL_MUST int fl_dma_dirty_start(struct fl_dma_space *s);
+/** -EALREADY: it was not started. After any other error too, the log is over. */
 FL_API FL_MUST int fl_dma_dirty_stop(struct fl_dma_space *s);
 /**
  * Reads the log of a part of an area and clears it: bit n of `bitmap` is page n of the part, which
  * any device wrote to since the last read (or since the start). A log may be coarser than asked,
  * never finer: type1 says of all pinned pages that they are dirty.
  * @off, @len  bytes, multiples of `page`
- * @page       power of two that every domain knows, see fl_dma_limits
+ * @page       power of two, at least the lowest page size of every domain
  * @bitmap     len / page bits, in words of 64; written whole
  * Errors: -EINVAL (sizes; the log was not started), what a domain said.
  */

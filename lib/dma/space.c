@@ -225,11 +225,10 @@ static int choose_iova(const struct fl_dma_space *s, struct fl_area *a)
 	return rc;
 }
 
-static int place(const struct fl_dma_space *s, struct fl_area *a, const struct fl_dma_opts *o)
+static int check_va(const struct fl_dma_space *s, const struct fl_area *a)
 {
 	uint64_t first = (uintptr_t)a->pub.va;
 	size_t i = fl_span_at(&s->by_va, first);
-	int rc;
 
 	if ((first | a->pub.len) & (s->granule - 1)) {
 		fl_err(s->log, "dma",
@@ -245,11 +244,51 @@ static int place(const struct fl_dma_space *s, struct fl_area *a, const struct f
 		       (void *)a->pub.va, a->pub.len, (void *)b->va, b->len);
 		return -EEXIST;
 	}
-	if (o->iova.v == 0 || o->iova.v == FL_IOVA_BAD_V)
+	return 0;
+}
+
+static bool is_chosen(fl_iova_t iova)
+{
+	return iova.v != 0 && iova.v != FL_IOVA_BAD_V;
+}
+
+/* Without IOMMU: where the memory is, and nowhere else. */
+static int place_physical(struct fl_dma_space *s, struct fl_area *a, fl_iova_t wanted)
+{
+	int rc = fl_domains_locate(s, a, &a->pub.iova);
+
+	if (!rc)
+		rc = check_va(s, a);
+	if (rc)
+		return rc;
+	if (!is_chosen(wanted) || wanted.v == a->pub.iova.v)
+		return check_iova(s, a, a->pub.iova.v);
+	fl_err(s->log, "dma",
+	       "IOVA 0x%" PRIx64
+	       " cannot be had: a device without IOMMU finds memory where it is, at 0x%" PRIx64,
+	       wanted.v, a->pub.iova.v);
+	return -EINVAL;
+}
+
+static int place(struct fl_dma_space *s, struct fl_area *a, const struct fl_dma_opts *o)
+{
+	int rc;
+
+	if (fl_domains_page(s))
+		return place_physical(s, a, o->iova);
+	rc = check_va(s, a);
+	if (rc)
+		return rc;
+	if (!is_chosen(o->iova))
 		return choose_iova(s, a);
-	rc = check_iova(s, a, o->iova.v);
 	a->pub.iova = o->iova;
-	return rc;
+	return check_iova(s, a, o->iova.v);
+}
+
+static void free_area(struct fl_area *a)
+{
+	free(a->dirty);
+	free(a);
 }
 
 static size_t index_of(const struct fl_dma_space *s, const struct fl_area *a)
@@ -314,6 +353,8 @@ static int map_area(struct fl_dma_space *s, struct fl_area *a, const struct fl_d
 	c.nfrom = sides_of(s, index, r, c.from);
 	c.to[0] = fl_run_mapping(s, r);
 	rc = fl_domains_admit(s, 1 - (int64_t)c.nfrom, a->pub.len);
+	if (!rc && c.nfrom)
+		fl_dirty_lost(s, r);
 	if (!rc)
 		rc = fl_domains_change(s, &c, &noted);
 	if (rc)
@@ -338,7 +379,7 @@ int fl_dma_map(struct fl_dma_space *s, struct fl_mem *mem, const struct fl_dma_o
 	rc = map_area(s, a, o);
 	pthread_mutex_unlock(&s->lock);
 	if (rc)
-		free(a);
+		free_area(a);
 	else
 		*out = &a->pub;
 	return rc;
@@ -355,6 +396,7 @@ static int unmap_area(struct fl_dma_space *s, struct fl_area *a)
 
 	c.from[0] = fl_run_mapping(s, r);
 	c.nto = sides_of(s, index, r, c.to);
+	fl_dirty_lost(s, r);
 	if (!c.nto) {
 		noted = fl_domains_unmap(s, &c.from[0]);
 	} else if (fl_domains_change(s, &c, &noted)) {
@@ -365,7 +407,7 @@ static int unmap_area(struct fl_dma_space *s, struct fl_area *a)
 	if (rc)
 		return rc;
 	forget(s, a);
-	free(a);
+	free_area(a);
 	return noted;
 }
 

@@ -226,9 +226,49 @@ static int t1_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped)
 	return 0;
 }
 
+/* ---- the log of written pages --------------------------------------------------------- */
+
+static int t1_dirty_log(void *arg, bool start)
+{
+	struct fl_vk_ctnr *c = arg;
+	struct vfio_iommu_type1_dirty_bitmap d = {
+		.argsz = sizeof(d),
+		.flags = start ? VFIO_IOMMU_DIRTY_PAGES_FLAG_START
+			       : VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
+	};
+
+	if (!c->dirty_page_sizes)
+		return -EOPNOTSUPP;
+	return plain(fl_vk_ioctl(c->fd, VFIO_IOMMU_DIRTY_PAGES, &d));
+}
+
+static int t1_dirty_read(void *arg, fl_iova_t iova, uint64_t len, uint64_t page, uint64_t *bitmap)
+{
+	struct fl_vk_ctnr *c = arg;
+	struct {
+		struct vfio_iommu_type1_dirty_bitmap head;
+		struct vfio_iommu_type1_dirty_bitmap_get get;
+	} req = {
+		.head = { .argsz = sizeof(req), .flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP },
+		.get = { .iova = iova.v,
+			 .size = len,
+			 .bitmap = { .pgsize = page,
+				     .size = fl_align_up(len / page, 64) / 8,
+				     .data = (__u64 *)bitmap } },
+	};
+
+	_Static_assert(offsetof(__typeof__(req), get) == sizeof(req.head), "data[] of the head");
+	if (req.get.bitmap.size > c->dirty_bitmap_max)
+		return -E2BIG; /* 8 TiB in pages of 4 KiB, for which the kernel starts no log either
+				*/
+	return plain(fl_vk_ioctl(c->fd, VFIO_IOMMU_DIRTY_PAGES, &req));
+}
+
 const struct fl_dma_domain_ops fl_vk_type1_ops = {
 	.name = "container",
 	.limits = t1_limits,
 	.map = t1_map,
 	.unmap = t1_unmap,
+	.dirty_log = t1_dirty_log,
+	.dirty_read = t1_dirty_read,
 };

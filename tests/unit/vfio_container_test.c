@@ -588,6 +588,104 @@ static void test_hostile_info(void **state)
 			 FL_ARRAY_SIZE(edits));
 }
 
+/* ---- the log of written pages --------------------------------------------------------- */
+
+static void test_dirty_log(void **state)
+{
+	struct fix *x = *state;
+	struct fake_map *m = fake.ctnrs[0].maps;
+	uint64_t bits[2];
+
+	open_a(x);
+	assert_int_equal(map(x, 0, 128 * PAGE), 0);
+	assert_int_equal(fl_dma_dirty_start(x->space), 0);
+	assert_true(fake.ctnrs[0].dirty_on);
+	m->dirty = 1ull << 63 | 1ull << 2;
+	assert_int_equal(fl_dma_dirty_read(x->area[0], 0, 128 * PAGE, PAGE, bits), 0);
+	assert_int_equal(bits[0], 1ull << 63 | 1ull << 2);
+	assert_int_equal(bits[1], 0);
+	m->dirty = 1ull << 9;
+	assert_int_equal(fl_dma_dirty_read(x->area[0], 8 * PAGE, 8 * PAGE, PAGE, bits), 0);
+	assert_int_equal(bits[0], 2);
+
+	/* the kernel says at each look how much it takes in one go */
+	fake.dirty_bitmap_max = 8;
+	assert_int_equal(map(x, 1, PAGE), 0);
+	assert_int_equal(fl_dma_dirty_read(x->area[0], 0, PAGE, PAGE, bits), -E2BIG);
+	assert_int_equal(fl_dma_dirty_read(x->area[1], 0, PAGE, PAGE, bits), 0);
+	assert_int_equal(fl_dma_dirty_stop(x->space), 0);
+	assert_false(fake.ctnrs[0].dirty_on);
+}
+
+static void test_dirty_log_absent(void **state)
+{
+	struct fix *x = *state;
+
+	fake.no_migration_cap = true;
+	open_a(x);
+	assert_int_equal(fl_dma_dirty_start(x->space), -EOPNOTSUPP);
+	assert_true(fake_logged("its IOMMU or kernel has none"));
+}
+
+/* ---- without IOMMU -------------------------------------------------------------------- */
+
+static int open_noiommu(struct fix *x)
+{
+	struct fl_vfio_open how = { FL_VFIO_NOIOMMU, -1, -1, -1, -1, NULL };
+
+	return fl_vfio_kernel_open(x->k, A, &how, &x->a);
+}
+
+static void test_noiommu_only_by_name(void **state)
+{
+	struct fix *x = *state;
+
+	fake_noiommu(5);
+	assert_int_equal(open_dev(x, A, &x->a), -EOPNOTSUPP);
+	assert_true(fake_logged("iommu=noiommu"));
+	assert_int_equal(fl_vfio_kernel_open(x->k, A, NULL, &x->a), -EOPNOTSUPP);
+	assert_int_equal(fake.calls, 0);
+	assert_int_equal(open_noiommu(x), 0);
+	assert_true(
+		fake_logged("warning vfio: no IOMMU: the device can read and write all memory"));
+	assert_int_equal(fake.ctnrs[0].iommu, VFIO_NOIOMMU_IOMMU);
+	assert_int_equal(fl_dma_page_size(x->space), 2 * MIB);
+}
+
+static void test_noiommu_where_one_is(void **state)
+{
+	struct fix *x = *state;
+
+	assert_int_equal(open_noiommu(x), -EOPNOTSUPP);
+	assert_true(fake_logged("stands behind an IOMMU"));
+}
+
+static void test_noiommu_memory(void **state)
+{
+	struct fix *x = *state;
+	struct fl_mem_opts mo = { .kind = FL_MEM_HUGETLB, .node = -1, .log = &fake_log };
+	uint64_t total, avail;
+
+	fake_noiommu(5);
+	assert_int_equal(open_noiommu(x), 0);
+	assert_int_equal(map(x, 0, 2 * MIB), -EINVAL);
+	assert_true(fake_logged("FL_MEM_HUGETLB"));
+	if (geteuid() || fl_mem_hugepages(2 * MIB, &total, &avail) || !avail) {
+		print_message("no hugepage free, or not root: physical addresses not looked at\n");
+		return;
+	}
+	assert_int_equal(fl_mem_alloc(2 * MIB, &mo, &x->mem[1]), 0);
+	assert_int_equal(fl_dma_map(x->space, x->mem[1], NULL, &x->area[1]), 0);
+	assert_int_equal(x->area[1]->iova.v % (2 * MIB), 0);
+	assert_int_not_equal(x->area[1]->iova.v, 0);
+	assert_int_equal(fake_maps(), 0);
+	assert_int_equal(unmap(x, 1), 0);
+	/* an ordinary user is not told where memory is */
+	assert_int_equal(seteuid(65534), 0);
+	assert_int_not_equal(fl_dma_map(x->space, x->mem[1], NULL, &x->area[1]), 0);
+	assert_int_equal(seteuid(0), 0);
+}
+
 /* ---- undo ----------------------------------------------------------------------------- */
 
 /* Two devices that cannot share a container, an area before, between and behind, a release. */
@@ -682,6 +780,11 @@ int main(void)
 		T(test_replay_refused),
 		T(test_without_iova_cap),
 		T(test_hostile_info),
+		T(test_dirty_log),
+		T(test_dirty_log_absent),
+		T(test_noiommu_only_by_name),
+		T(test_noiommu_where_one_is),
+		T(test_noiommu_memory),
 		T(test_undo_everywhere),
 #undef T
 	};
