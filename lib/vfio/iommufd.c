@@ -188,7 +188,9 @@ static int explain_attach(const struct fl_vk_dev *d, int rc)
 	fl_err(d->k->log, "vfio", "%s: its IOMMU takes no page table: %s%s", d->pci.address,
 	       strerror(-rc),
 	       rc == -EINVAL
-		       ? "; Linux 6.12 cannot drive a VT-d that has first-stage translation only (lspci and dmesg show ecap), and functions of one group must go through one context"
+		       ? "; Linux 6.12 cannot drive a VT-d that has first-stage translation only, and functions of one group must go through one context"
+	       : rc == -EOPNOTSUPP
+		       ? "; a dirty log runs, and this IOMMU logs no writes: stop that first"
 		       : "");
 	return rc;
 }

@@ -62,7 +62,7 @@ static int ioas_limits(void *arg, struct fl_dma_limits *out)
 	return 0;
 }
 
-/* What the bytes are charged to is not the process where lib/dma looks. */
+/* The space says what the process has pinned; here that is not all that counts. */
 static void explain_memlock(const struct fl_vk_ioas *a, uint64_t len)
 {
 	struct fl_abi_option req = { .size = sizeof(req),
@@ -71,10 +71,10 @@ static void explain_memlock(const struct fl_vk_ioas *a, uint64_t len)
 	int rc = fl_vk_ioctl(a->iommu->fd, FL_IOMMU_OPTION, &req);
 
 	if (rc >= 0 && !req.val64)
-		fl_err(a->iommu->k->log, "vfio",
-		       "iommufd charges these 0x%" PRIx64
-		       " bytes to user %u: all its processes together may pin no more than `ulimit -l`, unless they have CAP_IPC_LOCK",
-		       len, getuid());
+		fl_warn(a->iommu->k->log, "vfio",
+			"iommufd charges these 0x%" PRIx64
+			" bytes to user %u: all its processes together may pin no more than `ulimit -l`, unless they have CAP_IPC_LOCK",
+			len, getuid());
 }
 
 static int ioas_map(void *arg, const struct fl_dma_mapping *m)
@@ -141,9 +141,9 @@ static int ioas_dirty_log(void *arg, bool on)
 	rc = log_all(a, on);
 	pthread_mutex_unlock(&a->lock);
 	if (rc == -EOPNOTSUPP)
-		fl_err(a->iommu->k->log, "vfio",
-		       "iommufd: no dirty log: it takes Linux 6.7 and an IOMMU with dirty bits "
-		       "(VT-d: scalable mode, second stage) before every device");
+		fl_warn(a->iommu->k->log, "vfio",
+			"iommufd: no dirty log: it takes Linux 6.7 and an IOMMU with dirty bits "
+			"(VT-d: scalable mode, second stage) before every device");
 	return rc;
 }
 

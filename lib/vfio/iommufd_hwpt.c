@@ -178,11 +178,5 @@ int fl_vk_pt_attach(struct fl_vk_dev *d, struct fl_vk_ioas *a)
 	pthread_mutex_lock(&a->lock);
 	logging = a->logging;
 	pthread_mutex_unlock(&a->lock);
-	if (logging) {
-		fl_err(d->k->log, "vfio",
-		       "%s: its IOMMU logs no writes, and a dirty log runs: stop that first",
-		       d->pci.address);
-		return -EOPNOTSUPP;
-	}
-	return attach(d, a, NULL, a->id);
+	return logging ? -EOPNOTSUPP : attach(d, a, NULL, a->id);
 }

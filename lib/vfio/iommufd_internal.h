@@ -77,7 +77,10 @@ void fl_vk_hwpt_free(struct fl_vk_hwpt *h);
 /** Its dirty log, with the IOAS's lock held. */
 int fl_vk_hwpt_log(const struct fl_vk_hwpt *h, bool on);
 
-/** Attaches d to a page table of the IOAS that can log, where the IOMMU has that, else to any. */
+/**
+ * Attaches d to a page table of the IOAS that can log, where the IOMMU has that, else to any.
+ * -EOPNOTSUPP: a log runs and the IOMMU has none; -EADDRINUSE, -EINVAL: d does not suit the IOAS.
+ */
 FL_MUST int fl_vk_pt_attach(struct fl_vk_dev *d, struct fl_vk_ioas *a);
 /** Takes d out of its page table; no DMA from then on. */
 void fl_vk_pt_detach(struct fl_vk_dev *d);

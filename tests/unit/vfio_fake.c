@@ -202,6 +202,18 @@ struct fake_dev *fake_add(const char *address, int group, const char *driver)
 	return d;
 }
 
+void fake_iommufd(const struct fake_dev *d, unsigned number)
+{
+	char name[96];
+
+	fake_file("dev/iommu", "");
+	snprintf(name, sizeof(name), "sys/bus/pci/devices/%s/vfio-dev/vfio%u/dev", d->address,
+		 number);
+	fake_file(name, "510:0\n");
+	snprintf(name, sizeof(name), "dev/vfio/devices/vfio%u", number);
+	fake_file(name, d->address);
+}
+
 /* ---- descriptors ---------------------------------------------------------------------- */
 
 void fake_fd_add(int fd, enum fake_kind kind, void *obj, const char *name)
@@ -247,6 +259,25 @@ static int new_container(int fd)
 	return -1;
 }
 
+/* The node says whose it is; what is read and mapped from now on is the device's memory. */
+static int new_cdev(int fd, const char *name)
+{
+	char address[16] = "";
+
+	assert_true(read(fd, address, sizeof(address) - 1) > 0);
+	for (unsigned i = 0; i < fake.ndevs; i++) {
+		struct fake_dev *d = &fake.devs[i];
+
+		if (strcmp(d->address, address))
+			continue;
+		assert_int_equal(dup3(d->memfd, fd, O_CLOEXEC), fd);
+		fake_fd_add(fd, FAKE_CDEV, d, name);
+		return fd;
+	}
+	fail_msg("%s: no device %s", name, address);
+	return -1;
+}
+
 /* `name` is the node's, under dev. */
 static int opened(int fd, const char *name)
 {
@@ -255,6 +286,12 @@ static int opened(int fd, const char *name)
 
 	if (!strcmp(name, "vfio/vfio"))
 		return new_container(fd);
+	if (!strcmp(name, "iommu")) {
+		fake_fd_add(fd, FAKE_IOMMU, NULL, name);
+		return fd;
+	}
+	if (!strncmp(name, "vfio/devices/", 13))
+		return new_cdev(fd, name);
 	number = strstr(name, "noiommu-") ? strstr(name, "noiommu-") + 8 : number + 1;
 	g = strncmp(name, "vfio/", 5) || !*number ? NULL : fake_group(atoi(number));
 	if (!g || strchr(name + 5, '/')) {
@@ -309,8 +346,7 @@ static void close_device(struct fake_dev *d)
 {
 	for (unsigned i = 0; i < VFIO_PCI_NUM_IRQS; i++)
 		fake_irqs_off(d, i);
-	if (d->g->c) /* not through iommufd */
-		d->g->users--;
+	d->g->users--;
 }
 
 int __wrap_close(int fd)
@@ -326,6 +362,10 @@ int __wrap_close(int fd)
 			fake_group_closed(was.obj);
 		else if (was.kind == FAKE_CTNR)
 			fake_ctnr_closed(was.obj);
+		else if (was.kind == FAKE_CDEV)
+			fake_cdev_closed(was.obj);
+		else if (was.kind == FAKE_IOMMU)
+			fake_iommu_closed();
 		else if (fake.other_close)
 			fake.other_close(fd, was.name);
 	}
@@ -340,6 +380,8 @@ unsigned fake_maps(void)
 
 	for (unsigned i = 0; i < FAKE_CTNRS; i++)
 		n += fake.ctnrs[i].nmaps;
+	for (unsigned i = 0; i < FAKE_IOASES; i++)
+		n += fake.ioases[i].nmaps;
 	return n;
 }
 
@@ -349,6 +391,17 @@ unsigned fake_containers(void)
 
 	for (unsigned i = 0; i < FAKE_CTNRS; i++)
 		n += fake.ctnrs[i].fd != 0;
+	return n;
+}
+
+unsigned fake_objects(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < FAKE_IOASES; i++)
+		n += fake.ioases[i].id != 0;
+	for (unsigned i = 0; i < FAKE_HWPTS; i++)
+		n += fake.hwpts[i].id != 0;
 	return n;
 }
 
@@ -392,6 +445,7 @@ void fake_teardown(void)
 	on = false;
 	assert_int_equal(fake_maps(), 0);
 	assert_int_equal(fake_containers(), 0);
+	assert_int_equal(fake_objects(), 0);
 	assert_int_equal(fake_fds(), fds_before);
 	for (unsigned i = 0; i < fake.ndevs; i++)
 		__real_close(fake.devs[i].memfd);

@@ -2,8 +2,9 @@
 /*
  * The kernel's side of VFIO, for tests without it: link with --wrap=ioctl, close and open (see
  * meson.build). A temporary tree stands for /sys and /dev. Files opened under its dev/vfio answer
- * ioctls by a model of groups, containers and type1; a device is a memfd laid out like VFIO's
- * (region n at n << 40), so that pread, pwrite and mmap on it are real. One at a time.
+ * ioctls by a model of groups, containers and type1, of iommufd and device cdevs; a device is a
+ * memfd laid out like VFIO's (region n at n << 40), so that pread, pwrite and mmap on it are real.
+ * One at a time.
  */
 #ifndef VFIO_FAKE_H
 #define VFIO_FAKE_H
@@ -17,6 +18,8 @@
 #define FAKE_MAPS      64u
 #define FAKE_WINDOWS   4u
 #define FAKE_VECS      16u
+#define FAKE_IOASES    4u
+#define FAKE_HWPTS     8u
 
 #define FAKE_REGION(n) ((off_t)(n) << 40)
 
@@ -32,6 +35,24 @@ struct fake_ctnr {
 	unsigned ngroups, nmaps, avail;
 	struct fake_map maps[FAKE_MAPS];
 	bool dirty_on;
+};
+
+struct fake_ioas {
+	uint32_t id; /* 0 = free */
+	unsigned nmaps, nallowed;
+	struct fake_map maps[FAKE_MAPS];
+	struct fl_iova_range allowed[FAKE_WINDOWS];
+	bool small_pages;
+};
+
+struct fake_hwpt {
+	uint32_t id; /* 0 = free */
+	struct fake_ioas *ioas;
+	uint32_t flags, fault_id;
+	int tag;	/* as its groups' */
+	bool automatic; /* of the kernel's making */
+	bool dirty_on;
+	unsigned users;
 };
 
 struct fake_group {
@@ -59,6 +80,11 @@ struct fake_dev {
 	int vec_fd[VFIO_PCI_NUM_IRQS][FAKE_VECS]; /* -1 = none */
 	unsigned nvecs[VFIO_PCI_NUM_IRQS];
 	unsigned resets, opens;
+
+	/* iommufd */
+	bool can_log;
+	uint32_t devid; /* 0 = not bound */
+	struct fake_hwpt *hwpt;
 };
 
 struct fake {
@@ -68,6 +94,9 @@ struct fake {
 	unsigned ndevs;
 	struct fake_group groups[FAKE_GROUPS];
 	struct fake_ctnr ctnrs[FAKE_CTNRS];
+	struct fake_ioas ioases[FAKE_IOASES];
+	struct fake_hwpt hwpts[FAKE_HWPTS];
+	uint32_t last_id;
 
 	/* how the kernel is */
 	int api_version;
@@ -79,6 +108,11 @@ struct fake {
 	uint64_t memlock; /* bytes that may be mapped, all containers together; 0 = any */
 	bool short_unmap; /* takes out half, and says so */
 	uint64_t dirty_bitmap_max;
+	bool by_process; /* iommufd charges the process and not the user */
+	/** iommufd cuts its windows into so many more than there are */
+	unsigned more_windows;
+	/** answers that make no sense: of IOAS_IOVA_RANGES */
+	void (*edit_ranges)(void *answer);
 
 	/* the n-th call (1 is the first) of open() on a node and of ioctl() fails with the errno */
 	unsigned calls, fail_at;
@@ -112,15 +146,20 @@ struct fake_group *fake_group(int id);
 /** Devices of this group stand behind no IOMMU: the node is noiommu-N. */
 void fake_noiommu(int id);
 
+/** The kernel has iommufd, and a cdev of this number for the device. */
+void fake_iommufd(const struct fake_dev *d, unsigned number);
+
 /** Makes or removes a file of the tree; the path is under it ("dev/vfio/vfio"). */
 void fake_file(const char *path, const char *text);
 void fake_remove(const char *path);
 /** From now on ioctls on this fd go to other_ioctl, under this name. */
 void fake_watch(int fd, const char *name);
 
-/** Counts over all containers. */
+/** Counts over all containers; mappings of IOASes too. */
 unsigned fake_maps(void);
 unsigned fake_containers(void);
+/** IOASes and page tables. */
+unsigned fake_objects(void);
 /** File descriptors of the process that are open, those of the fake itself not counted. */
 unsigned fake_fds(void);
 /** The log has it; what it has is printed where not. */

@@ -8,7 +8,7 @@
 
 #define FAKE_FDS 1024
 
-enum fake_kind { FAKE_NONE, FAKE_CTNR, FAKE_GROUP, FAKE_DEV, FAKE_OTHER };
+enum fake_kind { FAKE_NONE, FAKE_CTNR, FAKE_GROUP, FAKE_DEV, FAKE_CDEV, FAKE_IOMMU, FAKE_OTHER };
 
 struct fake_fd {
 	enum fake_kind kind;
@@ -33,5 +33,14 @@ bool fake_fails(void);
 void fake_group_closed(struct fake_group *g);
 void fake_ctnr_closed(struct fake_ctnr *c);
 void fake_irqs_off(struct fake_dev *d, unsigned index);
+int fake_dev_ioctl(struct fake_dev *d, unsigned long request, void *arg);
+bool fake_in_windows(const struct fake_group *g, uint64_t iova, uint64_t len);
+uint64_t fake_locked(void);
+
+/* vfio_fake_iommufd.c */
+int fake_iommu_ioctl(unsigned long request, void *arg);
+int fake_cdev_ioctl(struct fake_dev *d, unsigned long request, void *arg);
+void fake_cdev_closed(struct fake_dev *d);
+void fake_iommu_closed(void);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the kernel answers: groups, containers, type1, devices. Answers are negative errnos. */
+/* What the kernel answers: groups, containers, type1, devices (iommufd: vfio_fake_iommufd.c).
+ * Answers are negative errnos. */
 #include "vfio_fake_internal.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@
 
 /* ---- groups --------------------------------------------------------------------------- */
 
-static bool in_windows(const struct fake_group *g, uint64_t iova, uint64_t len)
+bool fake_in_windows(const struct fake_group *g, uint64_t iova, uint64_t len)
 {
 	for (unsigned i = 0; i < g->nwindows; i++)
 		if (iova >= g->windows[i].first && iova + (len - 1) <= g->windows[i].last)
@@ -26,7 +27,7 @@ static bool in_windows(const struct fake_group *g, uint64_t iova, uint64_t len)
 static bool maps_suit(const struct fake_ctnr *c, const struct fake_group *g)
 {
 	for (unsigned i = 0; i < c->nmaps && !fake.lax_windows; i++)
-		if (!in_windows(g, c->maps[i].iova, c->maps[i].len))
+		if (!fake_in_windows(g, c->maps[i].iova, c->maps[i].len))
 			return false;
 	return true;
 }
@@ -241,13 +242,16 @@ static int get_info(const struct fake_ctnr *c, struct vfio_iommu_type1_info *inf
 	return 0;
 }
 
-static uint64_t locked(void)
+uint64_t fake_locked(void)
 {
 	uint64_t n = 0;
 
 	for (unsigned i = 0; i < FAKE_CTNRS; i++)
 		for (unsigned m = 0; m < fake.ctnrs[i].nmaps; m++)
 			n += fake.ctnrs[i].maps[m].len;
+	for (unsigned i = 0; i < FAKE_IOASES; i++)
+		for (unsigned m = 0; m < fake.ioases[i].nmaps; m++)
+			n += fake.ioases[i].maps[m].len;
 	return n;
 }
 
@@ -263,9 +267,9 @@ static int map_dma(struct fake_ctnr *c, const struct vfio_iommu_type1_dma_map *m
 	if (!c->avail)
 		return -ENOSPC;
 	for (unsigned i = 0; i < FAKE_GROUPS; i++)
-		if (fake.groups[i].c == c && !in_windows(&fake.groups[i], m->iova, m->size))
+		if (fake.groups[i].c == c && !fake_in_windows(&fake.groups[i], m->iova, m->size))
 			return -EINVAL;
-	if (fake.memlock && locked() + m->size > fake.memlock)
+	if (fake.memlock && fake_locked() + m->size > fake.memlock)
 		return -ENOMEM;
 	assert_true(c->nmaps < FAKE_MAPS);
 	c->maps[c->nmaps++] = (struct fake_map){ m->iova, m->size, m->vaddr, m->flags, 0 };
@@ -443,10 +447,14 @@ static int set_irqs(struct fake_dev *d, const struct vfio_irq_set *s)
 	return 0;
 }
 
-static int dev_ioctl(struct fake_dev *d, unsigned long request, void *arg)
+int fake_dev_ioctl(struct fake_dev *d, unsigned long request, void *arg)
 {
 	struct vfio_device_info *info = arg;
 	struct vfio_irq_info *irq = arg;
+	int rc;
+
+	if (fake.dev_ioctl && fake.dev_ioctl(d, request, arg, &rc))
+		return rc;
 
 	switch (request) {
 	case VFIO_DEVICE_GET_INFO:
@@ -475,17 +483,17 @@ static int dev_ioctl(struct fake_dev *d, unsigned long request, void *arg)
 
 static int answer(int fd, const struct fake_fd *f, unsigned long request, void *arg)
 {
-	int rc;
-
 	switch (f->kind) {
 	case FAKE_CTNR:
 		return ctnr_ioctl(f->obj, request, arg);
 	case FAKE_GROUP:
 		return group_ioctl(f->obj, request, arg);
 	case FAKE_DEV:
-		return fake.dev_ioctl && fake.dev_ioctl(f->obj, request, arg, &rc)
-			       ? rc
-			       : dev_ioctl(f->obj, request, arg);
+		return fake_dev_ioctl(f->obj, request, arg);
+	case FAKE_CDEV:
+		return fake_cdev_ioctl(f->obj, request, arg);
+	case FAKE_IOMMU:
+		return fake_iommu_ioctl(request, arg);
 	default:
 		return fake.other_ioctl ? fake.other_ioctl(fd, f->name, request, arg) : -ENOTTY;
 	}
