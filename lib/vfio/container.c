@@ -115,7 +115,6 @@ void fl_vk_ctnr_leave_space(struct fl_vk_ctnr *c)
 void fl_vk_ctnr_destroy(struct fl_vk_ctnr *c)
 {
 	close(c->fd);
-	free(c->info);
 	free(c->ranges);
 	free(c);
 }

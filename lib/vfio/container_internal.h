@@ -26,11 +26,10 @@ struct fl_vk_ctnr {
 	bool told; /* what was assumed, because the kernel does not say */
 
 	/* the rest is the domain's, held by the space's lock: what GET_INFO said last */
-	struct vfio_iommu_type1_info *info;
-	size_t info_size;
 	struct fl_iova_range *ranges;
 	unsigned nranges, ranges_cap;
-	uint64_t page_sizes, dirty_page_sizes, dirty_bitmap_max;
+	uint64_t page_sizes, dirty_bitmap_max;
+	bool dirty_logs;
 	uint64_t entries_max, entries_avail, entries;
 };
 

@@ -20,45 +20,24 @@
 static const struct fl_iova_range assumed[] = { { 0, 0xfedfffff },
 						{ 0xfef00000, (1ull << 39) - 1 } };
 
+/* An answer of VFIO_IOMMU_GET_INFO, most of which are no longer than this. */
+struct info {
+	struct vfio_iommu_type1_info head;
+	uint8_t room[512 - sizeof(struct vfio_iommu_type1_info)];
+};
+
+struct answer {
+	void *p;
+	size_t len;
+	uint32_t first; /* capability */
+};
+
 /* ---- what the kernel says ------------------------------------------------------------- */
 
 static int no_sense(struct fl_vk_ctnr *c, const char *what)
 {
 	fl_err(c->k->log, "vfio", "container: the kernel's information makes no sense: %s", what);
 	return -EPROTO;
-}
-
-static int grow_info(struct fl_vk_ctnr *c, size_t size)
-{
-	void *p = realloc(c->info, size);
-
-	if (!p)
-		return -ENOMEM;
-	c->info = p;
-	c->info_size = size;
-	return 0;
-}
-
-/* The kernel says in argsz what it would need, which may grow between two calls. */
-static int ask(struct fl_vk_ctnr *c)
-{
-	size_t need = c->info_size ? c->info_size : sizeof(*c->info) + 256;
-	int rc;
-
-	for (unsigned tries = 0; tries < 8 && need <= INFO_MAX; tries++) {
-		rc = need == c->info_size ? 0 : grow_info(c, need);
-		if (rc)
-			return rc;
-		memset(c->info, 0, need);
-		c->info->argsz = (uint32_t)need;
-		rc = fl_vk_ioctl(c->fd, VFIO_IOMMU_GET_INFO, c->info);
-		if (rc < 0)
-			return rc;
-		if (c->info->argsz <= need)
-			return 0;
-		need = c->info->argsz;
-	}
-	return no_sense(c, "its size");
 }
 
 static int set_ranges(struct fl_vk_ctnr *c, const void *v, size_t n)
@@ -78,17 +57,16 @@ static int set_ranges(struct fl_vk_ctnr *c, const void *v, size_t n)
 }
 
 /* Copies a capability, which may stand on an odd multiple of 4. */
-static bool copy_cap(const struct fl_vk_ctnr *c, size_t size, uint32_t first, uint16_t id,
-		     void *out, size_t out_size)
+static bool copy_cap(const struct answer *a, uint16_t id, void *out, size_t size)
 {
-	const void *cap = fl_vk_cap(c->info, size, first, id, out_size, NULL);
+	const void *cap = fl_vk_cap(a->p, a->len, a->first, id, size, NULL);
 
 	if (cap)
-		memcpy(out, cap, out_size);
+		memcpy(out, cap, size);
 	return cap != NULL;
 }
 
-static int read_ranges(struct fl_vk_ctnr *c, size_t size, uint32_t first)
+static int read_ranges(struct fl_vk_ctnr *c, const struct answer *a)
 {
 	struct vfio_iommu_type1_info_cap_iova_range head;
 	const uint8_t *cap;
@@ -96,7 +74,7 @@ static int read_ranges(struct fl_vk_ctnr *c, size_t size, uint32_t first)
 
 	_Static_assert(sizeof(struct vfio_iova_range) == sizeof(struct fl_iova_range),
 		       "one layout");
-	cap = fl_vk_cap(c->info, size, first, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, sizeof(head),
+	cap = fl_vk_cap(a->p, a->len, a->first, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, sizeof(head),
 			&len);
 	if (cap) {
 		memcpy(&head, cap, sizeof(head));
@@ -130,11 +108,11 @@ static uint64_t entry_limit(const struct fl_vk_ctnr *c)
 	return limit;
 }
 
-static void read_entries(struct fl_vk_ctnr *c, size_t size, uint32_t first)
+static void read_entries(struct fl_vk_ctnr *c, const struct answer *a)
 {
 	struct vfio_iommu_type1_info_dma_avail cap;
 
-	if (copy_cap(c, size, first, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, &cap, sizeof(cap))) {
+	if (copy_cap(a, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, &cap, sizeof(cap))) {
 		c->entries_avail = cap.avail;
 		c->entries_max = c->entries + cap.avail;
 		return;
@@ -147,24 +125,24 @@ static void read_entries(struct fl_vk_ctnr *c, size_t size, uint32_t first)
 int fl_vk_type1_info(struct fl_vk_ctnr *c)
 {
 	struct vfio_iommu_type1_info_cap_migration mig = { 0 };
-	uint32_t first = 0;
-	size_t size;
-	int rc = ask(c);
+	const struct vfio_iommu_type1_info *info;
+	const struct info question = { 0 };
+	struct answer a = { 0 };
+	int rc = fl_vk_ask(c->fd, VFIO_IOMMU_GET_INFO, &question, sizeof(question), &a.p, &a.len);
 
 	if (rc)
-		return rc;
-	size = c->info->argsz;
-	if (size < offsetof(struct vfio_iommu_type1_info, cap_offset))
-		return no_sense(c, "its size");
-	if (c->info->flags & VFIO_IOMMU_INFO_CAPS && size >= sizeof(*c->info))
-		first = c->info->cap_offset;
-	c->page_sizes = c->info->flags & VFIO_IOMMU_INFO_PGSIZES ? c->info->iova_pgsizes
-								 : (uint64_t)sysconf(_SC_PAGESIZE);
-	read_entries(c, size, first);
-	(void)copy_cap(c, size, first, VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, &mig, sizeof(mig));
-	c->dirty_page_sizes = mig.pgsize_bitmap;
+		return rc == -EPROTO ? no_sense(c, "its size") : rc;
+	info = a.p;
+	a.first = info->flags & VFIO_IOMMU_INFO_CAPS ? info->cap_offset : 0;
+	c->page_sizes = info->flags & VFIO_IOMMU_INFO_PGSIZES ? info->iova_pgsizes
+							      : (uint64_t)sysconf(_SC_PAGESIZE);
+	read_entries(c, &a);
+	(void)copy_cap(&a, VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, &mig, sizeof(mig));
+	c->dirty_logs = mig.pgsize_bitmap != 0;
 	c->dirty_bitmap_max = mig.max_dirty_bitmap_size;
-	return read_ranges(c, size, first);
+	rc = read_ranges(c, &a);
+	free(a.p);
+	return rc;
 }
 
 static int t1_limits(void *arg, struct fl_dma_limits *out)
@@ -237,7 +215,7 @@ static int t1_dirty_log(void *arg, bool start)
 			       : VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
 	};
 
-	if (!c->dirty_page_sizes)
+	if (!c->dirty_logs)
 		return -EOPNOTSUPP;
 	return plain(fl_vk_ioctl(c->fd, VFIO_IOMMU_DIRTY_PAGES, &d));
 }
@@ -246,10 +224,12 @@ static int t1_dirty_read(void *arg, fl_iova_t iova, uint64_t len, uint64_t page,
 {
 	struct fl_vk_ctnr *c = arg;
 	struct {
-		struct vfio_iommu_type1_dirty_bitmap head;
+		/* struct vfio_iommu_type1_dirty_bitmap, whose data[] follows */
+		uint32_t argsz, flags;
 		struct vfio_iommu_type1_dirty_bitmap_get get;
 	} req = {
-		.head = { .argsz = sizeof(req), .flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP },
+		.argsz = sizeof(req),
+		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
 		.get = { .iova = iova.v,
 			 .size = len,
 			 .bitmap = { .pgsize = page,
@@ -257,7 +237,6 @@ static int t1_dirty_read(void *arg, fl_iova_t iova, uint64_t len, uint64_t page,
 				     .data = (__u64 *)bitmap } },
 	};
 
-	_Static_assert(offsetof(__typeof__(req), get) == sizeof(req.head), "data[] of the head");
 	if (req.get.bitmap.size > c->dirty_bitmap_max)
 		return -E2BIG; /* 8 TiB in pages of 4 KiB, for which the kernel starts no log either
 				*/

@@ -308,7 +308,7 @@ static void refused(struct fix *x, int rc, const char *cause, const char *remedy
 static void test_no_dev_vfio(void **state)
 {
 	fake_remove("dev/vfio");
-	refused(*state, -ENOENT, "No such file or directory", "modprobe");
+	refused(*state, -ENOENT, "which is not there", "modprobe");
 }
 
 static void test_no_such_device(void **state)
@@ -549,11 +549,6 @@ static void huge(void *info, size_t size)
 	*(uint32_t *)info = UINT32_MAX;
 }
 
-static void tiny(void *info, size_t size)
-{
-	*(uint32_t *)info = 8;
-}
-
 static void many_ranges(void *info, size_t size)
 {
 	struct vfio_iommu_type1_info *i = info;
@@ -575,7 +570,7 @@ static void no_pages(void *info, size_t size)
 
 static void test_hostile_info(void **state)
 {
-	static void (*const edits[])(void *, size_t) = { grow_for_ever, huge, tiny, many_ranges,
+	static void (*const edits[])(void *, size_t) = { grow_for_ever, huge, many_ranges,
 							 no_pages };
 	struct fix *x = *state;
 
