@@ -83,6 +83,7 @@ struct fl_e1000 {
 	bool vfta_loaded;	/* the chip has the table, since the filter is or was on */
 	bool link_up;		/* as last told to the user */
 	bool rx_irq_shared;	/* one vector: it is the receive queue's, not the link's */
+	bool tx_paged;		/* no transmit descriptor may cross a page: see e1000_tx.c */
 	bool tx_hang_told;
 	uint64_t tx_looked_ns;
 	uint32_t rx_buf; /* bytes the chip writes into a receive buffer at most */
@@ -170,6 +171,8 @@ struct fl_e1000_txq {
 	bool simple; /* the open batch so far */
 	bool ctx_valid;
 	bool after_tso; /* the last frame was one, see sentinel() in e1000_tx.c */
+	bool paged;
+	uint32_t page_mask; /* of the pages that `pool` stands in */
 	const struct fl_e1000_variant *v;
 	struct fl_doorbell db;
 	struct fl_e1000_desc ctx; /* context the chip has, where it may be relied on */

@@ -6,6 +6,9 @@
  * frame that touches a batch asks for a report; DD there says that the batch is done. Every burst
  * ends with a report as well, so that a frame never waits for later ones to be known as sent.
  *
+ * QEMU's 82574 silently drops frames with a buffer that lies on two pages which are no neighbours
+ * in the guest's memory, as a guest with an IOMMU makes them: there no descriptor crosses a page.
+ *
  * A frame in one segment that asks for nothing and that nobody else holds takes the fast path; a
  * batch of such frames out of one pool goes back to it without a look at the packets.
  */
@@ -17,6 +20,8 @@
 #define TX_ASKS	    0xffff0000u /* any transmit offload flag */
 #define L4_CSUM_TCP 16u
 #define L4_CSUM_UDP 6u
+#define PAGE	    4096u
+#define QEMU_FRAGS  64u /* it drops frames of more descriptors too */
 #define IP_CSUM	    10u
 
 #define TXD_PLAIN   (TXD_DTYP_DATA | TXD_DEXT | TXD_IFCS | TXD_EOP)
@@ -170,6 +175,15 @@ static uint32_t sentinel(const struct fl_e1000_txq *q, const struct fl_pkt *p,
 	return p->flags & FL_TX_TSO || (q->after_tso && p == last) ? n : 0;
 }
 
+/* descriptors of a segment, at most; pages are less than what one descriptor takes */
+static uint32_t seg_slots(const struct fl_e1000_txq *q, const struct fl_pkt *s, uint32_t max)
+{
+	if (q->paged && s->data_len)
+		return (uint32_t)(((fl_pkt_iova(s).v & (PAGE - 1)) + s->data_len + PAGE - 1) /
+				  PAGE);
+	return (s->data_len + max - 1) / max;
+}
+
 /* slots the frame may need, 0 = it cannot be sent; *pad = zero bytes to add */
 static uint32_t slots_needed(struct fl_e1000_txq *q, struct fl_pkt *p, uint32_t *pad)
 {
@@ -181,13 +195,15 @@ static uint32_t slots_needed(struct fl_e1000_txq *q, struct fl_pkt *p, uint32_t 
 	for (const struct fl_pkt *s = p; s; s = s->next) {
 		if (++segs > p->nb_segs || !seg_area(q, s))
 			return 0;
-		n += (s->data_len + max - 1) / max + (sentinel(q, p, s) ? 1 : 0);
+		n += seg_slots(q, s, max) + (sentinel(q, p, s) ? 1 : 0);
 		len += s->data_len;
 	}
 	if (!n || len != p->pkt_len || segs != p->nb_segs)
 		return 0;
 	*pad = len < q->v->tx_len_min ? q->v->tx_len_min - len : 0;
 	n += *pad ? 1 : 0;
+	if (q->paged && n > QEMU_FRAGS)
+		return 0;
 	n += p->flags & TX_CSUMS ? 1 : 0;
 	/* more than that and a full ring might never get room enough */
 	return n <= (uint32_t)(q->nb_desc - 1 - q->rs_thresh) ? n : 0;
@@ -257,6 +273,8 @@ static void put_segment(struct fl_e1000_txq *q, struct tx_cursor *c, const struc
 	for (uint32_t left = s->data_len - apart; left;) {
 		uint32_t len = left < max ? left : max;
 
+		if (q->paged && len > PAGE - (iova & (PAGE - 1)))
+			len = (uint32_t)(PAGE - (iova & (PAGE - 1)));
 		put_desc(q, c, iova, cmd | len);
 		iova += len;
 		left -= len;
@@ -281,6 +299,7 @@ static E1000_APART bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
 	struct tx_cursor c = { .at = q->tail, .end = q->batch_end };
 	uint32_t pad, need = slots_needed(q, p, &pad);
 	uint64_t cmd = data_command(q->v, p);
+	struct fl_mem_info mem;
 
 	if (!need) {
 		fl_e1000_count(&q->stats.errors, 1);
@@ -301,6 +320,8 @@ static E1000_APART bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
 	    fl_pool_area(p->pool)->space == fl_ctx_space(q->q.port->ctx)) {
 		q->pool = p->pool;
 		q->area = fl_pool_area(p->pool);
+		fl_mem_info(q->area->mem, &mem);
+		q->page_mask = (uint32_t)(mem.page_size - 1);
 	}
 	if (p->flags & TX_CSUMS) {
 		struct fl_e1000_desc ctx = make_context(p);
@@ -338,12 +359,11 @@ static E1000_APART bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
 /* ---- burst ---------------------------------------------------------------------------- */
 
 /* plain packets at the tail, up to `n` of them in the open batch; returns how many */
-static inline __attribute__((always_inline)) uint32_t tx_plain(struct fl_e1000_txq *q,
-							       struct fl_pkt **pkts, uint32_t n,
-							       uint64_t *bytes,
-							       const uint32_t least,
-							       const uint32_t most)
+static inline __attribute__((always_inline)) uint32_t tx_plain(
+	struct fl_e1000_txq *q, struct fl_pkt **pkts, uint32_t n, uint64_t *bytes,
+	const uint32_t least, const uint32_t most, const bool paged)
 {
+	const uint32_t page_mask = q->page_mask;
 	const struct fl_dma_area *area = q->area;
 	struct fl_e1000_desc *d = q->ring + q->tail;
 	struct fl_pkt **sw = q->sw + q->tail;
@@ -359,6 +379,8 @@ static inline __attribute__((always_inline)) uint32_t tx_plain(struct fl_e1000_t
 		if (fl_unlikely(p->pool != pool ||
 				((pkt_word(p) ^ PKT_PLAIN) | (p->flags & TX_ASKS)) ||
 				len - least > most - least))
+			break;
+		if (paged && fl_unlikely((iova.v & page_mask) + len > page_mask + 1ull))
 			break;
 		if (fl_unlikely(fl_dma_post(area, iova, len)))
 			break;
@@ -376,7 +398,8 @@ static inline __attribute__((always_inline)) uint32_t tx_plain(struct fl_e1000_t
 static inline __attribute__((always_inline)) uint16_t tx_burst(struct fl_e1000_txq *q,
 							       struct fl_pkt **pkts, uint16_t n,
 							       const uint32_t least,
-							       const uint32_t most)
+							       const uint32_t most,
+							       const bool paged)
 {
 	uint64_t bytes = 0;
 	uint32_t sent = 0, slow = 0;
@@ -389,7 +412,7 @@ static inline __attribute__((always_inline)) uint16_t tx_burst(struct fl_e1000_t
 
 		room = room < q->free ? room : q->free;
 		room = room < n - sent ? room : n - sent;
-		k = tx_plain(q, pkts + sent, room, &bytes, least, most);
+		k = tx_plain(q, pkts + sent, room, &bytes, least, most, paged);
 		sent += k;
 		q->free = (uint16_t)(q->free - k);
 		q->tail = (uint16_t)(q->tail + k);
@@ -430,23 +453,34 @@ static inline __attribute__((always_inline)) uint16_t tx_burst(struct fl_e1000_t
 static uint16_t tx_burst_82574(struct fl_txq *q, struct fl_pkt **pkts, uint16_t n)
 {
 	return tx_burst((struct fl_e1000_txq *)q, pkts, n, E1000_82574_TX_MIN,
-			E1000_82574_FRAME_MAX - E1000_FCS_LEN);
+			E1000_82574_FRAME_MAX - E1000_FCS_LEN, false);
+}
+
+static uint16_t tx_burst_82574_paged(struct fl_txq *q, struct fl_pkt **pkts, uint16_t n)
+{
+	return tx_burst((struct fl_e1000_txq *)q, pkts, n, E1000_82574_TX_MIN,
+			E1000_82574_FRAME_MAX - E1000_FCS_LEN, true);
 }
 
 static uint16_t tx_burst_82540(struct fl_txq *q, struct fl_pkt **pkts, uint16_t n)
 {
-	return tx_burst((struct fl_e1000_txq *)q, pkts, n, E1000_82540_TX_MIN, E1000_82540_TXD_MAX);
+	return tx_burst((struct fl_e1000_txq *)q, pkts, n, E1000_82540_TX_MIN, E1000_82540_TXD_MAX,
+			false);
 }
 
 void fl_e1000_tx_run(struct fl_e1000 *e)
 {
+	uint16_t (*burst)(struct fl_txq *, struct fl_pkt **, uint16_t) =
+		!e->v->pcie   ? tx_burst_82540
+		: e->tx_paged ? tx_burst_82574_paged
+			      : tx_burst_82574;
+
 	if (!e->port.conf.nb_txq)
 		return;
 	fl_e1000_wr(e, E1000_TCTL,
 		    TCTL_EN | TCTL_PSP | TCTL_CT(15u) | TCTL_COLD(0x3fu) | TCTL_RTLC);
 	for (unsigned i = 0; i < e->port.conf.nb_txq; i++)
-		__atomic_store_n(&e->port.txq[i]->burst,
-				 e->v->pcie ? tx_burst_82574 : tx_burst_82540, __ATOMIC_RELEASE);
+		__atomic_store_n(&e->port.txq[i]->burst, burst, __ATOMIC_RELEASE);
 }
 
 /* ---- what stands beside the burst ------------------------------------------------------ */

@@ -21,6 +21,7 @@ int fl_e1000_txq_setup(struct fl_port *p, uint16_t qid, const struct fl_txq_conf
 		return rc;
 	memset(q, 0, sizeof(*q));
 	q->v = e->v;
+	q->paged = e->tx_paged;
 	q->nb_desc = c->nb_desc;
 	q->rs_thresh = c->rs_thresh;
 	if (!q->rs_thresh) {
