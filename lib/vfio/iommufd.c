@@ -147,35 +147,41 @@ int fl_vk_ioas_huge_pages(struct fl_vk_ioas *a, bool on)
 
 /* ---- binding --------------------------------------------------------------------------- */
 
-static const char *why_unbound(int rc)
+static void explain_bind(const struct fl_vk_dev *d, bool ours, int rc)
 {
-	switch (rc) {
-	case -EPERM:
-		return "; the kernel cannot keep the device's interrupts apart, as there is no interrupt remapping: switch it on in the firmware (VT-d, AMD-Vi) and see that the kernel runs without intremap=off; or allow what is unsafe, any device then can raise any interrupt of the host: echo Y > /sys/module/iommufd/parameters/allow_unsafe_interrupts";
-	case -EBUSY:
-		return "; its group is open through /dev/vfio/GROUP (close that, or use iommu=container), on another iommufd, or held by a driver of the host";
-	case -EINVAL:
-		return "; it is open through its cdev already (fuser -v /dev/vfio/devices/* names by whom), the file handed in is no unbound cdev, or its IOMMU does not keep caches coherent";
-	case -EBADFD:
-		return "; the file handed in as iommu-fd is no iommufd";
-	case -ENOTTY:
-		return "; the file handed in is no VFIO device";
-	default:
-		return "";
-	}
+	char why[384] = "";
+
+	if (rc == -EPERM)
+		snprintf(
+			why, sizeof(why),
+			"the kernel cannot keep its interrupts apart, as there is no interrupt remapping: switch it on in the firmware (VT-d, AMD-Vi) and see that the kernel runs without intremap=off; or allow what is unsafe, any device then can raise any interrupt of the host: echo Y > /sys/module/iommufd/parameters/allow_unsafe_interrupts");
+	else if (rc == -EBUSY)
+		snprintf(
+			why, sizeof(why),
+			"its group is open as %s/vfio/%d (close that, or use iommu=container), on another iommufd, or held by a driver of the host; other members: %.100s",
+			d->k->dev, d->pci.group, *d->pci.members ? d->pci.members : "none");
+	else if (rc == -EINVAL && ours)
+		snprintf(
+			why, sizeof(why),
+			"it is open elsewhere (`fuser -v %s/vfio/devices/%s` names by whom), or its IOMMU does not keep caches coherent",
+			d->k->dev, d->pci.cdev);
+	else if (rc == -EINVAL || rc == -ENOTTY)
+		snprintf(why, sizeof(why), "the file handed in is no cdev that nobody has bound");
+	else if (rc == -EBADFD)
+		snprintf(why, sizeof(why), "the file handed in as iommu-fd is no iommufd");
+	fl_err(d->k->log, "vfio", "%s: binding to the iommufd: %s%s%s", d->pci.address,
+	       strerror(-rc), *why ? "; " : "", why);
 }
 
-static int bind(struct fl_vk_dev *d)
+/* ours: the cdev was opened here, by its path */
+static int bind(struct fl_vk_dev *d, bool ours)
 {
 	struct fl_abi_bind_iommufd req = { .argsz = sizeof(req), .iommufd = d->k->iommu->fd };
 	int rc = fl_vk_ioctl(d->fd, FL_VFIO_BIND_IOMMUFD, &req);
 
 	if (rc < 0) {
-		fl_err(d->k->log, "vfio", "%s: binding to the iommufd: %s%s%s%s", d->pci.address,
-		       strerror(-rc), why_unbound(rc),
-		       rc == -EBUSY && *d->pci.members ? "; the group's other members: " : "",
-		       rc == -EBUSY ? d->pci.members : "");
-		return rc;
+		explain_bind(d, ours, rc);
+		return rc == -EINVAL && ours ? -EBUSY : rc;
 	}
 	d->devid = req.out_devid;
 	return 0;
@@ -188,7 +194,7 @@ static int explain_attach(const struct fl_vk_dev *d, int rc)
 	fl_err(d->k->log, "vfio", "%s: its IOMMU takes no page table: %s%s", d->pci.address,
 	       strerror(-rc),
 	       rc == -EINVAL
-		       ? "; Linux 6.12 cannot drive a VT-d that has first-stage translation only, and functions of one group must go through one context"
+		       ? "; use iommu=container where it is a VT-d with first-stage translation only, which Linux 6.12 drives no other way; functions of one group must go through one context"
 	       : rc == -EOPNOTSUPP
 		       ? "; a dirty log runs, and this IOMMU logs no writes: stop that first"
 		       : "");
@@ -247,12 +253,14 @@ static int join(struct fl_vk_dev *d)
 
 static int iommufd_attach(struct fl_vk_dev *d)
 {
+	bool ours;
 	int rc = 0;
 
 	if (d->how.opener && d->how.cdev_fd < 0)
 		rc = fl_vk_ask_opener(d, FL_VFIO_IOMMUFD);
 	if (rc)
 		return rc;
+	ours = d->how.cdev_fd < 0;
 	d->fd = open_cdev(d);
 	if (d->fd < 0) {
 		rc = d->fd;
@@ -261,7 +269,7 @@ static int iommufd_attach(struct fl_vk_dev *d)
 	}
 	rc = open_iommu(d);
 	if (!rc)
-		rc = bind(d);
+		rc = bind(d, ours || d->how.opener);
 	if (!rc)
 		rc = join(d);
 	if (rc) {

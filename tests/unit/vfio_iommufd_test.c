@@ -298,7 +298,11 @@ static void test_wrong_fds_handed_in(void **state)
 
 	how.cdev_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	assert_int_equal(fl_vfio_kernel_open(x->k, A, &how, &x->a), -ENOTTY);
-	assert_true(fake_logged("the file handed in is no VFIO device"));
+	assert_true(fake_logged("the file handed in is no cdev"));
+	how.cdev_fd = open_node("vfio/devices/vfio0");
+	fake.devs[0].devid = 77;
+	assert_int_equal(fl_vfio_kernel_open(x->k, A, &how, &x->a), -EINVAL);
+	assert_int_equal(fake_log_lines("no cdev that nobody has bound"), 2);
 	how = by_iommufd;
 	how.iommu_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	assert_int_equal(fl_vfio_kernel_open(x->k, A, &how, &x->a), -EBADFD);
@@ -320,7 +324,7 @@ static void refused(struct fix *x, int rc, const char *cause, const char *remedy
 static void test_no_iommufd(void **state)
 {
 	fake_remove("dev/iommu");
-	refused(*state, -ENOENT, "dev/iommu: No such file", "modprobe iommufd");
+	refused(*state, -ENOENT, "dev/iommu, which is not there", "modprobe iommufd");
 }
 
 static void test_no_cdev(void **state)
@@ -372,7 +376,7 @@ static void test_group_open_other_way(void **state)
 {
 	int fd = open_node("vfio/5");
 
-	refused(*state, -EBUSY, "its group is open through /dev/vfio/GROUP", "iommu=container");
+	refused(*state, -EBUSY, "dev/vfio/5 (close that", "iommu=container");
 	close(fd);
 }
 
@@ -386,7 +390,7 @@ static void test_group_not_viable(void **state)
 static void test_open_elsewhere(void **state)
 {
 	fake.devs[0].devid = 77;
-	refused(*state, -EINVAL, "it is open through its cdev already", "fuser");
+	refused(*state, -EBUSY, "it is open elsewhere", "dev/vfio/devices/vfio0` names by whom");
 	fake.devs[0].devid = 0;
 }
 
