@@ -29,7 +29,7 @@ LANES = [
     ('aarch64', {}, ['--cross-file', 'config/cross/aarch64.ini', '-Dbench=disabled',
                      '-Ddevinfo=disabled'], ['unit']),
 ]
-VM_LANES = ['stock']       # of tests/vm/run.py: these are quick
+VM_LANES = ['stock', 'vfio-user']       # of tests/vm/run.py: these are quick
 VM_SLOW_LANES = []         # these build a kernel, or take minutes
 VM_SECONDS = 1800
 SANITIZERS = {

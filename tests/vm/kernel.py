@@ -82,7 +82,7 @@ def built(series, fragment, patches=(), refresh=False):
     def plan():
         missing = [t for t in TOOLS if not shutil.which(t)]
         if missing:
-            raise fetch.Error(f'to build a kernel: no {", ".join(missing)}; config/setup.sh build vm')
+            raise fetch.Error(f'no {", ".join(missing)} for a kernel build: config/setup.sh vm')
         tarball, version = fetch.linux_source(series, refresh)
 
         def fill(folder):

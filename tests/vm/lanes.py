@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field, replace
 
 import cases_linux
+import cases_models
 import fetch
+from models import Models
 from vm import Nic
 import peer
 
@@ -20,6 +22,7 @@ class Machine:
     append: str = 'intel_iommu=on,sm_on'
     memory: int = 512
     cpu: str = 'qemu64'
+    helper: object = None            # has devices that are not QEMU's, and its arguments for them
 
 
 @dataclass
@@ -55,4 +58,16 @@ def stock():
     return [(two_nics(), [Case('linux: e1000 to e1000e over a bridge', cases_linux.bridge)])]
 
 
-LANES = {'stock': Lane(stock(), 'container', fetch.stock_kernel)}
+def with_models():
+    """a machine without an IOMMU, whose NICs are ours"""
+    machine = Machine('models', 'none', append='', helper=Models('e1000e'))
+    return [(machine, [
+        *(Case(f'e1000e of Linux, {kind}: ping and TCP to {cases_models.far_name(tap)}',
+               cases_models.traffic, (kind, tap))
+          for tap in (False, True) for kind in cases_models.KINDS),
+        Case('e1000e of Linux: link down and up, from either end', cases_models.link),
+        Case('e1000e of Linux: unloaded during traffic and loaded again', cases_models.reload)])]
+
+
+LANES = {'stock': Lane(stock(), 'container', fetch.stock_kernel),
+         'vfio-user': Lane(with_models(), 'vfio-user', fetch.stock_kernel)}

@@ -76,7 +76,7 @@ class Runner:
                                   self.lane.kernel, lanes.MODULES, programs)
         start = time.time()
         self.vm = vm.VM(self.machine, self.lane.qemu, self.lane.kernel, archive,
-                        os.path.join(self.args.build, 'vm'), VM_SECONDS)
+                        self.args.build, VM_SECONDS)
         self.report.line(f'   -- {self.machine.name}: {self.machine.iommu}; '
                          f'started in {time.time() - start:.1f} s')
         Guest(self.vm, self.lane, self.machine).prepare()
@@ -125,14 +125,16 @@ class Runner:
         return '\n-- kernel log:\n' + '\n'.join((text or console).splitlines()[-25:])
 
     def run(self, cases):
-        for case in cases:
-            self.report.progress(case.name)
-            start = time.time()
-            result, why, rows = self.attempt(case)
-            self.report.case(case.name, result, why, time.time() - start)
-            for r in rows:
-                self.report.rows.append({**r, 'result': 'ok' if result == 'ok' else 'failed'})
-        self.shut()
+        try:
+            for case in cases:
+                self.report.progress(case.name)
+                start = time.time()
+                result, why, rows = self.attempt(case)
+                self.report.case(case.name, result, why, time.time() - start)
+                for r in rows:
+                    self.report.rows.append({**r, 'result': 'ok' if result == 'ok' else 'failed'})
+        finally:
+            self.shut()
 
 
 def main():

@@ -75,10 +75,10 @@ class Job:
 
 
 class VM:
-    def __init__(self, machine, qemu, kernel, initramfs, folder=None, limit=300):
+    def __init__(self, machine, qemu, kernel, initramfs, build=None, limit=300):
         self.machine, self.qemu, self.kernel = machine, qemu, kernel
         self.dir = tempfile.mkdtemp(prefix='fl-vm-')
-        self.keep = folder
+        self.build = build
         self.deadline = time.monotonic() + limit
         self.limit = limit
         self.count = 0
@@ -115,6 +115,8 @@ class VM:
                 f'console=ttyS0 loglevel=5 panic=-1 {m.append}']
         for d in m.devices:
             args += ['-device', d]
+        if m.helper:
+            args += m.helper.start(self.build, self.dir, m.memory)
         for nic in m.nics:
             nic.wire = nic.wire_kind(self.dir, 'n' + nic.id)
             args += ['-netdev', json.dumps(nic.wire.netdev()), '-device', json.dumps(nic.device())]
@@ -137,7 +139,7 @@ class VM:
 
     def _said(self):
         text = ''
-        for name in ('qemu', 'console'):
+        for name in ('qemu', 'fl-model', 'console'):
             if os.path.exists(self.path(name)):
                 with open(self.path(name), errors='replace') as f:
                     text += f.read()
@@ -198,13 +200,15 @@ class VM:
             except ProcessLookupError:
                 pass
             self.proc.wait()
-        for s in (self.shell, self.qmp, *(n.wire for n in self.machine.nics if n.wire)):
+        for s in (self.shell, self.qmp, self.machine.helper,
+                  *(n.wire for n in self.machine.nics if n.wire)):
             if s:
                 s.close()
         said = self._said()
-        if self.keep:
-            os.makedirs(self.keep, exist_ok=True)
-            with open(os.path.join(self.keep, f'{self.machine.name}.log'), 'a') as f:
+        if self.build:
+            keep = os.path.join(self.build, 'vm')
+            os.makedirs(keep, exist_ok=True)
+            with open(os.path.join(keep, f'{self.machine.name}.log'), 'a') as f:
                 f.write(self.log + said)
         shutil.rmtree(self.dir, ignore_errors=True)
         return said

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Our own device models in a guest: fl-model serves them, QEMU's vfio-user-pci plugs them in."""
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import time
+
+import fetch
+
+TAP = 'fltap0'
+
+
+def tap_refusal():
+    """why no tap interface can be made here, in a network namespace of our own; None if one can"""
+    if not os.access('/dev/net/tun', os.R_OK | os.W_OK):
+        return 'no /dev/net/tun that may be opened'
+    if not all(map(shutil.which, ('unshare', 'nsenter', 'ip'))):
+        return 'no unshare, nsenter and ip (util-linux, iproute2)'
+    r = subprocess.run(['unshare', '-rn', 'ip', 'tuntap', 'add', TAP, 'mode', 'tap'],
+                       capture_output=True, text=True, timeout=30)
+    return f'no tap in a namespace of our own: {r.stderr.strip()}' if r.returncode else None
+
+
+class Port:
+    def __init__(self, slot, options, wire):
+        self.options = f'{options},wire={wire}'
+        self.address = f'0000:00:{slot:02x}.0'
+        self.model = f'{options} of fl-model'
+
+    def device(self, path):
+        return {'driver': 'vfio-user-pci', 'bus': 'pcie.0', 'addr': self.address[-4:-2],
+                'socket': {'type': 'unix', 'path': path}}
+
+
+class Models:
+    """Ports of one fl-model: two on one wire, and, where the host lets us, one whose wire ends in a
+    tap of a network namespace that lives as long as the process."""
+
+    def __init__(self, options):
+        self.pair = [Port(2, options, 'x'), Port(3, options, 'x')]
+        self.tapped = Port(4, options, f'tap:{TAP}')
+        self.no_tap = None
+        self.proc = self.log = None
+
+    def start(self, build, folder, memory):
+        """QEMU's arguments"""
+        self.no_tap = tap_refusal()
+        ports = self.pair + ([] if self.no_tap else [self.tapped])
+        argv = [] if self.no_tap else ['unshare', '-rn']
+        argv += ['setpriv', '--pdeathsig', 'KILL', os.path.join(build, 'apps', 'fl-model')]
+        args = ['-object', f'memory-backend-memfd,id=ram,size={memory}M,share=on',
+                '-machine', 'memory-backend=ram']
+        paths = [os.path.join(folder, f'port{i}') for i in range(len(ports))]
+        for port, path in zip(ports, paths):
+            argv += ['--socket', path, port.options]
+            args += ['-device', json.dumps(port.device(path))]
+        self.log = os.path.join(folder, 'fl-model')
+        with open(self.log, 'w') as f:
+            self.proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=f, stderr=f)
+        end = time.monotonic() + 10
+        while not all(map(os.path.exists, paths)):
+            if self.proc.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f'fl-model does not serve: {self.said()}')
+            time.sleep(0.02)
+        return args
+
+    def said(self):
+        with open(self.log, errors='replace') as f:
+            return f.read()[-3000:]
+
+    def on_host(self, command):
+        """command line that does this beside the tap"""
+        return ['nsenter', '--preserve-credentials', '-U', '-n', '-t', str(self.proc.pid),
+                'sh', '-c', command]
+
+    def close(self):
+        if self.proc:
+            self.proc.terminate()
+            try:
+                self.proc.wait(10)
+            except subprocess.TimeoutExpired:
+                self.proc.kill()
+                self.proc.wait()
+
+
+class OtherPort:
+    """the far end of a wire: the second port of the pair, in a network namespace of the guest"""
+
+    def __init__(self, g, name):
+        self.g, self.name, self.busybox, self.blob = g, name, 'busybox', '/tmp/blob'
+        self.holder = g.spawn('unshare -n sleep 1000')
+        self.net = f'nsenter -t {self.holder.pid} -n '
+        ns = f'readlink /proc/{self.holder.pid}/ns/net'
+        g.vm.out(f'until [ "$({ns})" != "$(readlink /proc/1/ns/net)" ]; do usleep 10000; done; '
+                 f'ip link set {name} netns {self.holder.pid}')
+
+    def out(self, command, seconds=10):
+        return self.g.vm.out(self.net + 'sh -c ' + shlex.quote(command), seconds)
+
+    def spawn(self, command):
+        self.g.spawn(self.net + command)
+
+    def close(self):
+        pass
+
+
+class HostKernel:
+    """the far end of a wire: the kernel that QEMU runs on, by a tap"""
+
+    def __init__(self, models, folder):
+        self.models, self.name, self.busybox = models, TAP, fetch.busybox()
+        self.blob = os.path.join(folder, 'blob')
+        self.jobs = []
+
+    def out(self, command, seconds=10):
+        try:
+            r = subprocess.run(self.models.on_host(command), capture_output=True, text=True,
+                               stdin=subprocess.DEVNULL, timeout=seconds)
+        except subprocess.TimeoutExpired as e:
+            raise AssertionError(f'{command}: not done within {seconds} s') from e
+        if r.returncode:
+            raise AssertionError(f'{command}: status {r.returncode}: {r.stderr}')
+        return r.stdout.strip()
+
+    def spawn(self, command):
+        self.jobs.append(subprocess.Popen(self.models.on_host(f'exec {command}'),
+                                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                          stderr=subprocess.DEVNULL))
+
+    def close(self):
+        for job in self.jobs:
+            job.kill()
+            job.wait()
