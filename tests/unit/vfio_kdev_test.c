@@ -795,9 +795,9 @@ static void *hammer(void *arg)
 	while (!__atomic_load_n(&h->stop, __ATOMIC_RELAXED)) {
 		uint32_t v = fl_bar_read32(h->dev, 0, 0x5000);
 
-		h->odd += v != 5 && v != UINT32_MAX;
+		__atomic_fetch_add(&h->odd, v != 5 && v != UINT32_MAX, __ATOMIC_RELAXED);
 		v = fl_bar_read32(h->dev, 1, 4);
-		h->odd += v != 6 && v != UINT32_MAX;
+		__atomic_fetch_add(&h->odd, v != 6 && v != UINT32_MAX, __ATOMIC_RELAXED);
 		fl_doorbell_ring(&h->mapped, 1);
 		fl_doorbell_ring(&h->trapped, 1);
 		__atomic_fetch_add(&h->rounds, 1, __ATOMIC_RELAXED);
