@@ -234,6 +234,8 @@ FL_API FL_MUST int fl_dma_dirty_read(struct fl_dma_area *a, uint64_t off, uint64
  * without IOMMU is in it; then drivers and pools take hugepages of this size.
  */
 FL_API uint64_t fl_dma_page_size(struct fl_dma_space *s);
+/** Makes the options for `len` bytes suit it: hugepages, of 1 GiB where one is needed and free. */
+FL_API void fl_dma_mem_opts(struct fl_dma_space *s, uint64_t len, struct fl_mem_opts *opts);
 
 struct fl_dma_stats {
 	uint64_t areas, domains;

@@ -4,6 +4,8 @@
 
 #include <inttypes.h>
 
+#define GIB (1ull << 30)
+
 uint64_t fl_domains_page(const struct fl_dma_space *s)
 {
 	uint64_t page = 0;
@@ -22,6 +24,18 @@ uint64_t fl_dma_page_size(struct fl_dma_space *s)
 	page = fl_domains_page(s);
 	pthread_mutex_unlock(&s->lock);
 	return page;
+}
+
+void fl_dma_mem_opts(struct fl_dma_space *s, uint64_t len, struct fl_mem_opts *opts)
+{
+	uint64_t page = fl_dma_page_size(s), total, avail;
+
+	if (page && len > page && !fl_mem_hugepages(GIB, &total, &avail) && avail)
+		page = GIB;
+	if (!page || (opts->kind == FL_MEM_HUGETLB && opts->page_size >= page))
+		return;
+	opts->kind = FL_MEM_HUGETLB;
+	opts->page_size = page;
 }
 
 int fl_domain_locate(const struct fl_dma_domain *d, const struct fl_area *a, fl_iova_t *iova)

@@ -126,6 +126,8 @@ static int add_buffers(struct fl_pool *pool, const struct fl_pool_opts *o)
 			mo.log = &pool->log;
 		if (!mo.align && need >= FL_POOL_WINDOW)
 			mo.align = FL_POOL_WINDOW;
+		if (o->space)
+			fl_dma_mem_opts(o->space, need, &mo);
 		rc = fl_mem_alloc(need, &mo, &pool->own_mem);
 		if (rc)
 			return rc;

@@ -312,13 +312,19 @@ static void test_physical(void **state)
 	struct fl_mem small = mem_at(HVA, 2 * MIB), m = huge_at(HVA, 2 * MIB),
 		      n = huge_at(HVA + 2 * MIB, 2 * MIB);
 	struct fl_dma_opts o = { .iova = { 5 * GIB } };
+	struct fl_mem_opts mo = { .node = -1 };
 	struct fl_dma_domain *d, *d2;
 	struct fl_dma_area *a, *b;
 
 	assert_int_equal(fl_dma_page_size(s), 0);
+	fl_dma_mem_opts(s, PAGE, &mo);
+	assert_int_equal(mo.kind, FL_MEM_MEMFD);
 	assert_int_equal(fl_dma_domain_add(s, &phys_ops, &p, &d), 0);
 	d2 = add(s, &iommu);
 	assert_int_equal(fl_dma_page_size(s), 2 * MIB);
+	fl_dma_mem_opts(s, PAGE, &mo);
+	assert_int_equal(mo.kind, FL_MEM_HUGETLB);
+	assert_int_equal(mo.page_size, 2 * MIB);
 	assert_int_equal(fl_dma_map(s, &small, NULL, &a), -EINVAL);
 	assert_said("needs hugepages of 2097152");
 	assert_int_equal(p.asked, 0);

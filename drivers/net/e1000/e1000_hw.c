@@ -302,6 +302,7 @@ int fl_e1000_ring_alloc(struct fl_e1000 *e, size_t len, struct fl_e1000_ring *r)
 	struct fl_mem_info info;
 	int rc;
 
+	fl_dma_mem_opts(fl_ctx_space(e->port.ctx), len, &mo);
 	rc = fl_mem_alloc(len, &mo, &r->mem);
 	if (rc)
 		return rc;
