@@ -189,7 +189,13 @@ int fl_dev_node(const struct fl_dev *dev)
 
 int fl_dev_enable(struct fl_dev *dev, bool on)
 {
-	return fl_dev_removed(dev) ? -ENODEV : fl_pci_command(dev, COMMAND_BITS, on);
+	/*
+	 * Memory space stays on: where the kernel has the device, a thread that still polls a
+	 * mapped BAR would get SIGBUS.
+	 */
+	return fl_dev_removed(dev)
+		       ? -ENODEV
+		       : fl_pci_command(dev, on ? COMMAND_BITS : PCI_COMMAND_MASTER, on);
 }
 
 int fl_dev_reset(struct fl_dev *dev)

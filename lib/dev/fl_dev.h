@@ -90,8 +90,8 @@ FL_API const struct fl_pci_id *fl_dev_id(const struct fl_dev *dev);
 FL_API int fl_dev_node(const struct fl_dev *dev);
 
 /**
- * Memory space and bus master on or off. Through the kernel, a mapped BAR whose memory space is
- * off is SIGBUS to who touches it: not before this, not while others poll.
+ * On: memory space and bus master, before the first access to a BAR (through the kernel it would be
+ * SIGBUS). Off: bus master alone, so that threads which poll a mapped BAR are not hurt.
  */
 FL_API FL_MUST int fl_dev_enable(struct fl_dev *dev, bool on);
 /**

@@ -43,13 +43,14 @@ int fl_vk_pread(struct fl_vk_dev *d, unsigned index, uint64_t off, void *buf, si
 static int access_region(struct fl_vk_dev *d, bool write, unsigned index, uint64_t off, void *buf,
 			 size_t len)
 {
-	const struct fl_vk_region *r = &d->regions[index];
+	const struct fl_vk_region *r;
 	int err;
 
 	if (index >= VFIO_PCI_NUM_REGIONS)
 		return -EINVAL;
 	if (!fl_vk_hold(d))
 		return -ENODEV;
+	r = &d->regions[index];
 	if (len > r->info.size || off > r->info.size - len)
 		err = -EINVAL;
 	else if (!(r->info.flags & (write ? FL_VFIO_REGION_F_WRITE : FL_VFIO_REGION_F_READ)))
@@ -99,12 +100,13 @@ int fl_vk_region_mmap(struct fl_vfio_dev *dev, unsigned index, uint64_t off, uin
 		      void **out)
 {
 	struct fl_vk_dev *d = (struct fl_vk_dev *)dev;
-	const struct fl_vk_region *r = &d->regions[index];
+	const struct fl_vk_region *r;
 	int prot, err = 0;
 	void *va;
 
 	if (index >= VFIO_PCI_NUM_REGIONS)
 		return -EINVAL;
+	r = &d->regions[index];
 	if (!(r->info.flags & FL_VFIO_REGION_F_MMAP))
 		return -EOPNOTSUPP;
 	if (!len || len > r->info.size || off > r->info.size - len)

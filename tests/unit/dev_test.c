@@ -51,6 +51,9 @@ static void test_open(void **state)
 	assert_int_equal(fl_dev_cfg_read(x->dev, PCI_COMMAND, 2), PCI_COMMAND_IO);
 	assert_int_equal(fl_dev_enable(x->dev, true), 0);
 	assert_int_equal(fl_dev_cfg_read(x->dev, PCI_COMMAND, 2), 7);
+	assert_int_equal(fl_dev_enable(x->dev, false), 0); /* of memory, who polls may be in it */
+	assert_int_equal(fl_dev_cfg_read(x->dev, PCI_COMMAND, 2),
+			 PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
 	x->f.vd.node = 1;
 	assert_int_equal(fl_dev_node(x->dev), 1);
 }
