@@ -29,7 +29,7 @@ test:
 	@tests/run.py
 
 test-vm:
-	@config/setup.sh build test
+	@config/setup.sh build test vm
 	@tests/run.py --vm
 
 bench:
