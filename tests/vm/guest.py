@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a case sees: the guest, its devices, and words for what is done to them."""
+import json
 import re
 
 PCI = '/sys/bus/pci'
@@ -62,12 +63,38 @@ class Guest:
         self.jobs.append(job)
         return job
 
+    def testpmd(self, nics, *options, before='', wrap='{}'):
+        return Testpmd(self, nics, options, before, wrap)
+
+    def uri(self, nic):
+        return f'pci:{nic.address},iommu={self.lane.backend}'
+
+    def hard_interrupts(self, nic):
+        """{kind: count} of what vfio-pci has asked for: intx, msi, msix"""
+        found = {}
+        for line in self.vm.out('cat /proc/interrupts').splitlines():
+            m = re.search(rf'vfio-(\w+?)(?:\[\d+\])?\({nic.address}\)', line)
+            if m:
+                counts = sum(int(n) for n in line.split(':', 1)[1].split()[:2])
+                found[m[1]] = found.get(m[1], 0) + counts
+        return found
+
     def stop_all(self):
         """ends what a case left running"""
         for job in self.jobs:
             if job.status() is None:
                 job.kill(9)
                 job.wait(10)
+
+    def jobs_said(self):
+        """what is left running is asked to end, as it may then tell what it counted"""
+        text = ''
+        for job in self.jobs:
+            if job.status() is None:
+                job.kill('INT')
+                self.vm.sh('sleep 1')
+            text += f'\n-- {job.name}, status {job.status()}:\n{job.output()[-1500:]}'
+        return text
 
     def state(self):
         """what a case must leave as it found it"""
@@ -83,6 +110,38 @@ class Guest:
             'what': what, 'kernel': self.lane.kernel.version, 'qemu': self.lane.qemu.version,
             'iommu': self.machine.iommu, 'device': ', '.join(n.model for n in nics),
             'backend': self.lane.backend, 'interrupt': interrupt, 'packets': packets})
+
+
+class Testpmd:
+    """fl-testpmd in the guest, with a pipe for commands if started with -i"""
+
+    def __init__(self, guest, nics, options, before, wrap):
+        self.guest, self.vm = guest, guest.vm
+        self.report = f'/tmp/report{self.vm.count}'
+        ports = ' '.join(f'-a {guest.uri(n)}' for n in nics)
+        command = f'fl-testpmd {ports} --json {self.report} {" ".join(options)}'
+        if '-i' in options:
+            self.pipe = f'/tmp/pipe{self.vm.count}'
+            before += f'\nmkfifo {self.pipe}; exec 9<>{self.pipe}'
+            command += ' <&9'
+        self.job = guest.spawn(wrap.format(command), before)
+
+    def ready(self, seconds=20):
+        self.job.wait_for('packet forwarding - ports', seconds)
+        return self
+
+    def say(self, line, answer, seconds=10):
+        """a command, and what has to come of it"""
+        at = int(self.vm.out(f'wc -l </tmp/{self.job.name}.out'))
+        self.vm.out(f"echo '{line}' >{self.pipe}")
+        self.job.wait_for(answer, seconds, at)
+
+    def quit(self, seconds=10):
+        """ends it as a user would; its report"""
+        self.job.kill('INT')
+        status = self.job.wait(seconds)
+        same(status, 0, f'exit status of fl-testpmd, which said:\n{self.job.output()}\n')
+        return json.loads(self.vm.out(f'cat {self.report}'))
 
 
 def same(got, want, what):

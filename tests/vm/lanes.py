@@ -4,12 +4,15 @@ from dataclasses import dataclass, field, replace
 
 import cases_linux
 import cases_models
+import cases_refused as refused
+import cases_removal as removal
+import cases_traffic as traffic
 import fetch
 from models import Models
 from vm import Nic
 import peer
 
-PROGRAMS = ['apps/fl-testpmd', 'apps/fl-devinfo']
+PROGRAMS = ['apps/fl-testpmd', 'apps/fl-devinfo', 'tests/vm/vm-refuse']
 MODULES = ['vfio_iommu_type1', 'vfio-pci', 'e1000', 'e1000e', 'bridge']
 
 
@@ -47,15 +50,65 @@ class Lane:
         return replace(self, kernel=self.find_kernel(), qemu=fetch.qemu())
 
 
-def two_nics():
-    """a machine as people have it: both chips, an IOMMU of 39 bits with interrupt remapping"""
+PORTS = ['pcie-root-port,id=rp1,bus=pcie.0,addr=5,chassis=1', 'pcie-pci-bridge,id=br1,bus=pcie.0,addr=6']
+
+
+def full():
+    """both chips, one twice, a port to plug into, and two devices that share a group"""
     return Machine('vt-d', 'VT-d, 39 bits',
-                   [Nic('e1000', 2), Nic('e1000e', 3, wire=peer.Dgram)],
-                   ['intel-iommu,intremap=on,aw-bits=39'])
+                   [Nic('e1000', 2), Nic('e1000e', 3), Nic('e1000e', 4, wire=peer.Dgram),
+                    Nic('e1000', 1, 'br1', '0000:02:01.0'), Nic('e1000', 2, 'br1', '0000:02:02.0')],
+                   ['intel-iommu,intremap=on,aw-bits=39', *PORTS])
+
+
+def no_remapping():
+    return Machine('no-remapping', 'VT-d, 48 bits, no interrupt remapping', [Nic('e1000e', 3)],
+                   ['intel-iommu,intremap=off,aw-bits=48'])
+
+
+def no_iommu():
+    return Machine('no-iommu', 'none', [Nic('e1000e', 3, bind=False)])
+
+
+def driven():
+    """what our driver and the transport do"""
+    by_kind = [(m, k) for m, kinds in (('e1000', ['legacy']), ('e1000e', ['legacy', 'msi', 'msix']))
+               for k in kinds]
+    return [*(Case(f'traffic: {m}, {traffic.KINDS[k][1]}', traffic.by_interrupt, (m, k))
+              for m, k in by_kind),
+            Case('traffic: a second device joins when areas are mapped', traffic.second_joins),
+            Case('kill -9 in mid-traffic and a clean second run', traffic.killed),
+            Case('hot-plug and hot-unplug during traffic', removal.hot_plug),
+            Case('unbind through sysfs during traffic', removal.unbind),
+            Case('ordinary user: memlock just large enough and just too small', refused.memlock)]
+
+
+def refusals():
+    """of a machine where all else is well"""
+    program = [('window', 'no IOVA window large enough', ('window', '1 TiB|0x10000000000|1099511627776')),
+               ('exists', 'a mapping that exists already', ('0x10000000', 'exist')),
+               ('short', 'a short unmap', ('0x10000000', 'unmap'))]
+    return [Case('refused: no /dev/vfio', refused.no_vfio),
+            Case('refused: group not viable', refused.not_viable),
+            Case('refused: wrong driver bound, or none', refused.wrong_driver),
+            Case('refused: no permission', refused.no_permission),
+            Case('refused: no such device', refused.absent),
+            Case('refused: device in use', refused.in_use),
+            Case('refused: a kind of interrupt that the chip has not', refused.no_msi),
+            *(Case(f'refused: {name}', refused.by_program, (what, *words)) for what, name, words in program)]
+
+
+def type1():
+    return [Case('refused: iommufd absent', refused.no_iommufd),
+            Case('refused: no-IOMMU mode absent', refused.no_noiommu),
+            Case('refused: entry limit reached', refused.entries)]
 
 
 def stock():
-    return [(two_nics(), [Case('linux: e1000 to e1000e over a bridge', cases_linux.bridge)])]
+    return [(full(), [Case("linux: its own drivers and a bridge lose nothing", cases_linux.bridge),
+                      *driven(), *refusals(), *type1()]),
+            (no_remapping(), [Case('refused: no interrupt remapping', refused.no_remapping)]),
+            (no_iommu(), [Case('refused: no IOMMU', refused.no_iommu)])]
 
 
 def with_models():

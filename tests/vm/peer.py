@@ -75,6 +75,7 @@ class Stream:
         for s in (self.sock, self.listener):
             if s:
                 s.close()
+        os.unlink(self.path)
 
 
 class Dgram:
@@ -125,6 +126,7 @@ class Dgram:
 
     def close(self):
         self.sock.close()
+        os.unlink(self.path)
 
 
 class Traffic:
@@ -136,6 +138,8 @@ class Traffic:
     check   ours are looked for, in order and whole; else all that comes is only counted
     """
 
+    runs = 0
+
     def __init__(self, out, back=None, send=0, expect=None, window=128, check=True,
                  to=b'\xff' * 6):
         self.out, self.back = out, back or out
@@ -143,7 +147,10 @@ class Traffic:
         self.expect = send if expect is None else expect
         self.window, self.check = window, check
         self.head = to + SOURCE
+        Traffic.runs += 1
+        self.base = Traffic.runs << 32  # what an earlier run left on the way is not ours
         self.sent = self.received = self.lost = self.wrong = self.others = self.next = 0
+        self.end = 0
         self.error = None
         self.stopping = threading.Event()
         self.thread = None
@@ -153,7 +160,8 @@ class Traffic:
         if self.goal is not None:
             room = min(room, self.goal - self.sent)
         n = 0 if self.stopping.is_set() else max(0, min(room, 64))
-        done = self.out.send([self.head + payload(self.sent + i) for i in range(n)])
+        first = self.base + self.sent
+        done = self.out.send([self.head + payload(first + i) for i in range(n)])
         self.sent += n
         return done
 
@@ -161,12 +169,13 @@ class Traffic:
         if not self.check:
             self.received += 1
             return
-        if frame[12:14] != ETHERTYPE:  # the guest's own: IPv6 looks for routers
+        number = int.from_bytes(frame[14:22], 'big') - self.base
+        # the guest's own (IPv6 looks for routers), or of an earlier run
+        if frame[12:14] != ETHERTYPE or number < 0:
             self.others += 1
             return
         self.received += 1
-        number = int.from_bytes(frame[14:22], 'big')
-        if frame[12:] != payload(number) or number < self.next:
+        if frame[12:] != payload(self.base + number) or number < self.next:
             self.wrong += 1
             return
         self.lost += number - self.next
@@ -179,10 +188,10 @@ class Traffic:
 
     def run(self, seconds):
         """until all is done, or for as long as that; returns itself"""
-        end = time.monotonic() + seconds
+        self.end = time.monotonic() + seconds
         self.out.connect(seconds)
         self.back.connect(seconds)
-        while not self._done() and time.monotonic() < end:
+        while not self._done() and time.monotonic() < self.end:
             wants = not self._send()
             select.select([self.back.sock], [self.out.sock] if wants else [], [],
                           0.001 if self.window is None else 0.02)
@@ -202,9 +211,10 @@ class Traffic:
         return self
 
     def stop(self, seconds=5):
-        """no more is sent; what is under way may come back"""
+        """no more is sent; what is under way has so long to come back"""
+        self.end = time.monotonic() + seconds
         self.stopping.set()
-        self.thread.join(seconds)
+        self.thread.join(seconds + 1)
         return self
 
     def wait_for(self, received, seconds):

@@ -54,7 +54,9 @@ class Report:
         note = f' ({why})' if result == 'skip' else ''
         self.line(f'   {result:4} {name}{note} {seconds:.1f} s')
         if result == 'FAIL':
-            print('\n'.join('        ' + ln for ln in why.rstrip().split('\n')[-60:]), flush=True)
+            lines = why.rstrip().split('\n')
+            lines = lines if len(lines) < 90 else [*lines[:20], '...', *lines[-60:]]
+            print('\n'.join('        ' + ln for ln in lines), flush=True)
 
 
 class Runner:
@@ -110,19 +112,21 @@ class Runner:
             why = f'{type(e).__name__}: {e}'
             if not isinstance(e, AssertionError):
                 why += '\n' + ''.join(traceback.format_tb(e.__traceback__)[-3:])
-            return 'FAIL', why + self.last_words(), g.rows if g else []
+            return 'FAIL', why + self.last_words(g), g.rows if g else []
 
-    def last_words(self):
-        """the kernel's log and the end of the guest: the next case gets a new one"""
+    def last_words(self, g):
+        """what programs and the kernel said, and the end of the guest: the next case gets a new one"""
         if not self.vm:
             return ''
+        said = text = ''
         try:
+            said = g.jobs_said() if g else ''
             text = self.vm.kernel_log()
         except (vm.GuestError, AssertionError, OSError):
-            text = ''
+            pass
         console = self.vm.close()
         self.vm = None
-        return '\n-- kernel log:\n' + '\n'.join((text or console).splitlines()[-25:])
+        return said + '\n-- kernel log:\n' + '\n'.join((text or console).splitlines()[-25:])
 
     def run(self, cases):
         try:

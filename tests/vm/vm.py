@@ -30,7 +30,7 @@ class Nic:
         self.model, self.slot, self.bus, self.wire_kind = model, slot, bus, wire
         self.bind = bind  # to vfio-pci, before the first case
         self.address = address or f'0000:00:{slot:02x}.0'
-        self.id = f'nic{bus.replace(".", "")}s{slot}'
+        self.id = f'{model}-{bus.split(".")[0]}-{slot}'
         self.wire = None
 
     def device(self):
@@ -65,9 +65,10 @@ class Job:
             raise GuestError(f'{self.name} did not end within {seconds} s:\n{self.output()}')
         return status
 
-    def wait_for(self, pattern, seconds):
-        """until its output has a line that matches (grep -E)"""
-        rc, _ = self.vm.sh(f'i=0; until grep -qE "{pattern}" /tmp/{self.name}.out; do '
+    def wait_for(self, pattern, seconds, after=0):
+        """until its output has a line (behind so many) that matches, as grep -E has it"""
+        rc, _ = self.vm.sh(f'i=0; until tail -n +{after + 1} /tmp/{self.name}.out | '
+                           f'grep -qE "{pattern}"; do '
                            f'[ -s /tmp/{self.name}.rc ] && exit 1; i=$((i+1)); '
                            f'[ $i -gt {seconds * 10} ] && exit 1; sleep 0.1; done', seconds + 5)
         if rc:
@@ -82,6 +83,7 @@ class VM:
         self.deadline = time.monotonic() + limit
         self.limit = limit
         self.count = 0
+        self.wires = []
         self.log = ''
         self.text = b''
         self.proc = self.shell = self.qmp = None
@@ -101,6 +103,10 @@ class VM:
         s.settimeout(15)
         return s
 
+    def _wire(self, nic):
+        nic.wire = nic.wire_kind(self.dir, 'wire-' + nic.id)
+        self.wires.append(nic.wire)
+
     def _argv(self, initramfs):
         m = self.machine
         args = ['timeout', '-s', 'KILL', str(self.limit), *self.qemu.argv, *self.qemu.firmware,
@@ -118,7 +124,7 @@ class VM:
         if m.helper:
             args += m.helper.start(self.build, self.dir, m.memory)
         for nic in m.nics:
-            nic.wire = nic.wire_kind(self.dir, 'n' + nic.id)
+            self._wire(nic)
             args += ['-netdev', json.dumps(nic.wire.netdev()), '-device', json.dumps(nic.device())]
         return args
 
@@ -186,6 +192,20 @@ class VM:
                  f'until [ -s {at}.pid ]; do usleep 10000; done')
         return Job(self, os.path.basename(at))
 
+    def plug(self, nic):
+        """a device into a hot-plug port of the running machine"""
+        self._wire(nic)
+        self.qmp('netdev_add', **nic.wire.netdev())
+        self.qmp('device_add', **nic.device())
+
+    def unplug(self, nic, seconds):
+        """asks for it and waits until the guest has let go of it"""
+        self.qmp('device_del', id=nic.id)
+        self.qmp.wait_event('DEVICE_DELETED', seconds, device=nic.id)
+        self.qmp('netdev_del', id=nic.wire.name)
+        nic.wire.close()
+        self.wires.remove(nic.wire)
+
     def kernel_log(self):
         """what the kernel has said since the last call"""
         text = self.out('dmesg -c', 20)
@@ -200,8 +220,7 @@ class VM:
             except ProcessLookupError:
                 pass
             self.proc.wait()
-        for s in (self.shell, self.qmp, self.machine.helper,
-                  *(n.wire for n in self.machine.nics if n.wire)):
+        for s in (self.shell, self.qmp, self.machine.helper, *self.wires):
             if s:
                 s.close()
         said = self._said()
