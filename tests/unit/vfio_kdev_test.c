@@ -40,7 +40,9 @@ static struct {
 	uint32_t need; /* bytes of the whole answer */
 	uint8_t answer[4096];
 	/* SET_IRQS */
-	struct vfio_irq_set set;
+	struct {
+		uint32_t argsz, flags, index, start, count; /* struct vfio_irq_set without data[] */
+	} set;
 	int fds[8];
 	unsigned sets;
 	/* hot reset */
@@ -478,7 +480,7 @@ static bool irqs(struct fake_dev *d, unsigned long request, void *arg, int *rc)
 
 	if (request != VFIO_DEVICE_SET_IRQS)
 		return false;
-	hook.set = *s;
+	memcpy(&hook.set, s, sizeof(hook.set));
 	hook.sets++;
 	if (s->flags & VFIO_IRQ_SET_DATA_EVENTFD)
 		memcpy(hook.fds, s->data, s->count * sizeof(int));
