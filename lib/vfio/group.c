@@ -101,7 +101,8 @@ static void leave(const struct fl_vk_dev *d, int group_fd)
 {
 	int rc = fl_vk_ioctl(group_fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
 
-	if (rc < 0)
+	/* the kernel has taken it out already, when its last device waited to go: -EINVAL */
+	if (rc < 0 && rc != -EINVAL)
 		fl_warn(d->k->log, "vfio", "group %d does not leave its container: %s",
 			d->pci.group, strerror(-rc));
 }
