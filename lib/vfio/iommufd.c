@@ -291,6 +291,8 @@ static void iommufd_detach(struct fl_vk_dev *d)
 	d->fd = -1;
 	if (!--a->ndevs)
 		free_ioas(a);
+	else if (fl_dma_domain_check(a->domain)) /* it reaches more now */
+		fl_warn(d->k->log, "vfio", "iommufd: its windows could not be read again");
 	close_iommu(d->k);
 }
 
