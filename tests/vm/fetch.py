@@ -196,12 +196,16 @@ def cached(kind, recipe, plan, refresh):
         if os.path.exists(current) and not refresh:
             return os.path.realpath(current)  # another run has just done it
         for leftover in glob.glob(os.path.join(home, 'tmp.*')):
-            shutil.rmtree(leftover)
+            shutil.rmtree(leftover)  # of a run that was killed
         name, fill = plan()
         folder = os.path.join(home, name)
         if not os.path.exists(folder):
             tmp = tempfile.mkdtemp(prefix='tmp.', dir=home)
-            fill(tmp)
+            try:
+                fill(tmp)
+            except BaseException:
+                shutil.rmtree(tmp, ignore_errors=True)
+                raise
             os.chmod(tmp, 0o755)
             os.rename(tmp, folder)
         link = os.path.join(tempfile.mkdtemp(prefix='tmp.', dir=home), 'link')
