@@ -52,8 +52,6 @@ struct fl_vk_iommu {
  * guards anyhow, so a promise of more only keeps devices out. NULL, 0 = takes it back.
  */
 FL_MUST int fl_vk_ioas_allow(struct fl_vk_ioas *a, const struct fl_iova_range *v, uint32_t n);
-/** Whether the IOAS may use the IOMMU's large pages (it may); a dirty log is as coarse as they. */
-FL_MUST int fl_vk_ioas_huge_pages(struct fl_vk_ioas *a, bool on);
 
 /* ---- iommufd_domain.c ------------------------------------------------------------------ */
 

@@ -72,12 +72,10 @@ struct fl_abi_ioas_unmap {
 	uint32_t size, ioas_id;
 	uint64_t iova, length;
 };
-#define FL_IOMMU_IOAS_UNMAP	   _IO(FL_IOMMU_TYPE, 0x86)
+#define FL_IOMMU_IOAS_UNMAP    _IO(FL_IOMMU_TYPE, 0x86)
 
-#define FL_IOMMU_OPTION_RLIMIT	   0u /* of the iommufd: 0 = by user, 1 = by process */
-#define FL_IOMMU_OPTION_HUGE_PAGES 1u /* of an IOAS */
-#define FL_IOMMU_OPTION_SET	   0u
-#define FL_IOMMU_OPTION_GET	   1u
+#define FL_IOMMU_OPTION_RLIMIT 0u /* of the iommufd: 0 = by user, 1 = by process */
+#define FL_IOMMU_OPTION_GET    1u
 
 struct fl_abi_option {
 	uint32_t size, option_id;

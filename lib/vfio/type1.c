@@ -8,8 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* An answer with as many ranges as lib/dma takes is a tenth of it. */
-#define INFO_MAX (1u << 20)
 /* Type1's own default, which kernels without the DMA_AVAIL capability (before 5.10) keep too. */
 #define ENTRIES_DEFAULT 65535u
 

@@ -42,7 +42,6 @@ struct fake_ioas {
 	unsigned nmaps, nallowed;
 	struct fake_map maps[FAKE_MAPS];
 	struct fl_iova_range allowed[FAKE_WINDOWS];
-	bool small_pages;
 };
 
 struct fake_hwpt {

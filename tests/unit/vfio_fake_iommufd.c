@@ -271,15 +271,9 @@ static int hw_info(struct fl_abi_hw_info *req)
 
 static int option(struct fl_abi_option *req)
 {
-	struct fake_ioas *a = req->object_id ? ioas_of(req->object_id) : NULL;
-
-	if (req->option_id == FL_IOMMU_OPTION_RLIMIT && req->op == FL_IOMMU_OPTION_GET) {
-		req->val64 = fake.by_process;
-		return 0;
-	}
-	if (req->option_id != FL_IOMMU_OPTION_HUGE_PAGES || req->op != FL_IOMMU_OPTION_SET || !a)
+	if (req->option_id != FL_IOMMU_OPTION_RLIMIT || req->op != FL_IOMMU_OPTION_GET)
 		return -EOPNOTSUPP;
-	a->small_pages = !req->val64;
+	req->val64 = fake.by_process;
 	return 0;
 }
 
