@@ -39,6 +39,8 @@ static int open_node(const struct fl_vk_dev *d, const char *name)
 			fl_err(d->k->log, "vfio",
 			       "%s: %s is in use, which one process can be at a time: `fuser -v %s` names it",
 			       d->pci.address, path, path);
+		else if (fd == -EPERM && d->pci.noiommu) /* whatever the file's mode is */
+			fl_vk_ctnr_refused(d, path, fd);
 		else
 			fl_vk_refused(d, path, fd);
 	}
@@ -97,6 +99,13 @@ static int check_status(const struct fl_vk_dev *d, int fd)
 
 /* ---- joining a container -------------------------------------------------------------- */
 
+/* A group has left: the others reach more now. */
+static void check_again(const struct fl_vk_ctnr *c)
+{
+	if (fl_dma_domain_check(c->domain))
+		fl_warn(c->k->log, "vfio", "container: its windows could not be read again");
+}
+
 static void leave(const struct fl_vk_dev *d, int group_fd)
 {
 	int rc = fl_vk_ioctl(group_fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
@@ -125,9 +134,7 @@ static int join_one(struct fl_vk_dev *d, struct fl_vk_ctnr *c, int group_fd)
 	rc = fl_dma_domain_check(c->domain);
 	if (rc) {
 		leave(d, group_fd);
-		if (fl_dma_domain_check(c->domain))
-			fl_warn(d->k->log, "vfio",
-				"container: its windows could not be read again");
+		check_again(c);
 	}
 	return rc;
 }
@@ -211,8 +218,8 @@ static void end_group(const struct fl_vk_dev *d, struct fl_vk_group *g)
 	free(g);
 	if (!c->groups)
 		forget_container(c);
-	else if (fl_dma_domain_check(c->domain)) /* it reaches more now */
-		fl_warn(d->k->log, "vfio", "container: its windows could not be read again");
+	else
+		check_again(c);
 }
 
 /* ---- the backend ---------------------------------------------------------------------- */

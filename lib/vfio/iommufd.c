@@ -133,18 +133,6 @@ int fl_vk_ioas_allow(struct fl_vk_ioas *a, const struct fl_iova_range *v, uint32
 	return rc < 0 ? rc : 0;
 }
 
-int fl_vk_ioas_huge_pages(struct fl_vk_ioas *a, bool on)
-{
-	struct fl_abi_option req = { .size = sizeof(req),
-				     .option_id = FL_IOMMU_OPTION_HUGE_PAGES,
-				     .op = FL_IOMMU_OPTION_SET,
-				     .object_id = a->id,
-				     .val64 = on };
-	int rc = fl_vk_ioctl(a->iommu->fd, FL_IOMMU_OPTION, &req);
-
-	return rc < 0 ? rc : 0;
-}
-
 /* ---- binding --------------------------------------------------------------------------- */
 
 static void explain_bind(const struct fl_vk_dev *d, bool ours, int rc)
@@ -185,6 +173,13 @@ static int bind(struct fl_vk_dev *d, bool ours)
 	}
 	d->devid = req.out_devid;
 	return 0;
+}
+
+/* A device has left: the others reach more now. */
+static void check_again(const struct fl_vk_ioas *a)
+{
+	if (fl_dma_domain_check(a->domain))
+		fl_warn(a->iommu->k->log, "vfio", "iommufd: its windows could not be read again");
 }
 
 /* ---- joining --------------------------------------------------------------------------- */
@@ -235,8 +230,10 @@ static int join(struct fl_vk_dev *d)
 		if (!rc) {
 			/* what all its devices reach is less than what the others did */
 			rc = fl_dma_domain_check(a->domain);
-			if (rc)
+			if (rc) {
 				fl_vk_pt_detach(d);
+				check_again(a);
+			}
 			return rc;
 		}
 		if (rc != -EADDRINUSE && rc != -EINVAL)
@@ -291,8 +288,8 @@ static void iommufd_detach(struct fl_vk_dev *d)
 	d->fd = -1;
 	if (!--a->ndevs)
 		free_ioas(a);
-	else if (fl_dma_domain_check(a->domain)) /* it reaches more now */
-		fl_warn(d->k->log, "vfio", "iommufd: its windows could not be read again");
+	else
+		check_again(a);
 	close_iommu(d->k);
 }
 

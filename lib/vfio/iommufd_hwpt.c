@@ -178,5 +178,5 @@ int fl_vk_pt_attach(struct fl_vk_dev *d, struct fl_vk_ioas *a)
 	pthread_mutex_lock(&a->lock);
 	logging = a->logging;
 	pthread_mutex_unlock(&a->lock);
-	return logging ? -EOPNOTSUPP : attach(d, a, NULL, a->id);
+	return logging ? rc : attach(d, a, NULL, a->id);
 }

@@ -132,8 +132,7 @@ static int look(struct fl_vk_dev *d, const char *address)
 		       "%s: no such PCI device: `lspci -D` lists those there are", address);
 	if (rc)
 		return rc;
-	/* vfio-pci, or a driver for one kind of device that is built on it: mlx5_vfio_pci, .. */
-	if (strstr(d->pci.driver, "vfio"))
+	if (fl_vk_is_vfio(d->pci.driver))
 		return 0;
 	fl_vk_refused(d, NULL, -ENODEV);
 	return -ENODEV;
@@ -238,9 +237,9 @@ int fl_vk_reattach(struct fl_vfio_dev *dev)
 	int rc;
 
 	fl_vk_release(dev);
-	memcpy(address, d->pci.address, sizeof(address));
-	/* its group and cdev may have other numbers now; pci stays as it was where it is not there
+	/* its group and cdev may have other numbers now; of one that is not there the address stays
 	 */
+	memcpy(address, d->pci.address, sizeof(address));
 	rc = look(d, address);
 	if (!rc)
 		rc = take(d);

@@ -51,7 +51,8 @@ struct fl_vk_dev {
 	/** who uses fd holds it; kdev.c takes it for writing around release and reattach */
 	pthread_rwlock_t lock;
 	int fd; /* the device; -1 = released */
-	/* the backend's own: the group; the device on the iommufd, hwpt NULL = one of the kernel's */
+	/* the backend's own: the group; the device on the iommufd, hwpt NULL = one of the kernel's
+	 */
 	struct fl_vk_group *group;
 	uint32_t devid;
 	struct fl_vk_ioas *ioas;
@@ -74,6 +75,11 @@ void fl_vk_close(struct fl_vfio_dev *d);
 
 /** Logs what failed with rc (NULL: nothing more to say), and what fl_vfio_pci_obstacle() finds. */
 void fl_vk_refused(const struct fl_vk_dev *d, const char *what, int rc);
+
+/**
+ * pci_sysfs.c: vfio-pci and its variants for some devices (mlx5_vfio_pci), VFIO's other buses.
+ */
+bool fl_vk_is_vfio(const char *driver);
 
 /* group.c: whether a device of the group is open through a container */
 bool fl_vk_container_has(const struct fl_vfio_kernel *k, int group);

@@ -58,9 +58,13 @@ static int receive(int sock, struct answer *a)
 			      .msg_iovlen = 1,
 			      .msg_control = &control,
 			      .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-	bool extra = n >= 0 && msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC);
+	bool extra;
+	ssize_t n;
 
+	do
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	extra = n >= 0 && msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC);
 	if (n < 0)
 		return errno == EAGAIN ? -ETIMEDOUT : -errno;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {

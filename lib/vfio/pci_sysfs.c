@@ -126,8 +126,7 @@ static bool parse_address(const char *s, char out[16])
 	return true;
 }
 
-/** vfio-pci and its variants for some devices (mlx5_vfio_pci), VFIO's other buses. */
-static bool is_vfio(const char *driver)
+bool fl_vk_is_vfio(const char *driver)
 {
 	size_t len = strlen(driver);
 	const char *tail = len < 8 ? "" : driver + len - 8;
@@ -142,7 +141,7 @@ static bool is_vfio(const char *driver)
  */
 static bool harmless(const char *driver)
 {
-	return !*driver || is_vfio(driver) || !strcmp(driver, "pci-stub") ||
+	return !*driver || fl_vk_is_vfio(driver) || !strcmp(driver, "pci-stub") ||
 	       !strcmp(driver, "pcieport");
 }
 
@@ -337,7 +336,7 @@ static bool not_bound(const struct report *o)
 	struct dirent **names;
 	int n;
 
-	if (is_vfio(p->driver))
+	if (fl_vk_is_vfio(p->driver))
 		return false;
 	n = list(dev_path(o->r, p->address, "net"), &names);
 	for (int i = 0; i < n; i++) {

@@ -325,6 +325,10 @@ static void test_wrong_driver(void **state)
 {
 	fake_bind(&fake.devs[0], "e1000e");
 	refused(*state, -ENODEV, "e1000e", "driverctl set-override " A " vfio-pci");
+	/* what is named after it is not it */
+	fake_bind(&fake.devs[0], "xvfiox");
+	fake.log[0] = 0;
+	refused(*state, -ENODEV, "is bound to xvfiox", "driverctl set-override " A " vfio-pci");
 }
 
 static void test_no_driver(void **state)
@@ -662,6 +666,11 @@ static void test_noiommu_memory(void **state)
 	uint64_t total, avail;
 
 	fake_noiommu(5);
+	/* who may open the file needs the capability all the same */
+	fake.fail_at = fake.calls + 1;
+	fake.fail_errno = EPERM;
+	assert_int_equal(open_noiommu(x), -EPERM);
+	assert_true(fake_logged("noiommu-5: mode noiommu takes CAP_SYS_RAWIO"));
 	assert_int_equal(open_noiommu(x), 0);
 	assert_int_equal(map(x, 0, 2 * MIB), -EINVAL);
 	assert_true(fake_logged("FL_MEM_HUGETLB"));

@@ -464,6 +464,7 @@ static void test_short_unmap(void **state)
 static void test_area_in_reserved_window(void **state)
 {
 	struct fix *x = *state;
+	struct fl_iova_range w[4];
 
 	add(B, 6, 1);
 	fake_group(6)->windows[1] = (struct fl_iova_range){ 0xfef00000, (1ull << 32) - 1 };
@@ -480,6 +481,9 @@ static void test_area_in_reserved_window(void **state)
 	assert_int_equal(open_dev(x, B, &x->b), -EINVAL);
 	assert_int_equal(fake_log_lines("is outside what it allows"), 2);
 	assert_int_equal(fake_objects(), 2);
+	/* what it does not reach the others do still */
+	assert_int_equal(fl_dma_windows(x->space, w, 4), 2);
+	assert_int_equal(w[1].last, (1ull << 39) - 1);
 }
 
 static void test_replay_refused(void **state)
@@ -517,17 +521,6 @@ static void test_promised_ranges(void **state)
 	assert_int_equal(fl_vk_ioas_allow(vk(x->a)->ioas, NULL, 0), 0);
 	assert_int_equal(open_dev(x, B, &x->b), 0);
 	assert_int_equal(fake_maps(), 1);
-}
-
-static void test_huge_pages(void **state)
-{
-	struct fix *x = *state;
-
-	open_a(x);
-	assert_int_equal(fl_vk_ioas_huge_pages(vk(x->a)->ioas, false), 0);
-	assert_true(fake.ioases[0].small_pages);
-	assert_int_equal(fl_vk_ioas_huge_pages(vk(x->a)->ioas, true), 0);
-	assert_false(fake.ioases[0].small_pages);
 }
 
 /* ---- page tables ----------------------------------------------------------------------- */
@@ -630,8 +623,15 @@ static void test_dirty_log_of_two(void **state)
 	assert_int_equal(open_dev(x, B, &x->b), -EOPNOTSUPP);
 	assert_true(fake_logged("a dirty log runs, and this IOMMU logs no writes"));
 	assert_int_equal(fake_log_lines("error "), 1);
-	/* off goes through all of them */
 	fake.devs[1].can_log = true;
+	/* one that can be, but not in this address space, gets its own */
+	fake_group(6)->windows[1].last = (1ull << 33) - 1;
+	assert_int_equal(map_at(x, 0, PAGE, 1ull << 34), 0);
+	assert_int_equal(open_dev(x, B, &x->b), -EINVAL);
+	assert_true(fake_logged("memory is mapped where its IOMMU reserves addresses"));
+	assert_true(fake_logged("at IOVA 0x400000000 is outside what it allows"));
+	fake_group(6)->windows[1].last = (1ull << 39) - 1;
+	/* off goes through all of them */
 	assert_int_equal(open_dev(x, B, &x->b), 0);
 	fake.calls = 0;
 	fake.fail_at = 1;
@@ -783,7 +783,6 @@ int main(void)
 		T(test_area_in_reserved_window),
 		T(test_replay_refused),
 		T(test_promised_ranges),
-		T(test_huge_pages),
 		T(test_hwpt_by_hand),
 		T(test_dirty_log),
 		T(test_dirty_log_of_two),

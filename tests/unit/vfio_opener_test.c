@@ -7,11 +7,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -25,7 +27,7 @@ struct fix {
 	int sock;
 	const char *answer;
 	size_t len; /* of the answer, 0 = its text's */
-	unsigned nfds;
+	unsigned nfds, delay_us;
 	unsigned fds_before;
 	pthread_t thread;
 	struct fl_vfio_kernel k;
@@ -81,10 +83,15 @@ static void send_answer(const struct fix *x, int to)
 static void *serve(void *arg)
 {
 	struct fix *x = arg;
-	int client = accept4(x->sock, NULL, NULL, SOCK_CLOEXEC);
+	sigset_t all;
+	int client;
 
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	client = accept4(x->sock, NULL, NULL, SOCK_CLOEXEC);
 	if (client < 0)
 		return NULL;
+	usleep(x->delay_us);
 	if (recv(client, x->question, sizeof(x->question) - 1, 0) > 0 && x->answer)
 		send_answer(x, client);
 	close(client);
@@ -232,6 +239,29 @@ static void test_no_opener(void **state)
 	assert_int_equal(x->d.how.cdev_fd, -1);
 }
 
+static void on_alarm(int sig)
+{
+}
+
+/* Signals that come while the answer does not are nothing to it. */
+static void test_signals(void **state)
+{
+	const struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, off = { 0 };
+	struct sigaction act = { .sa_handler = on_alarm }, old;
+	struct fix *x = *state;
+	int rc;
+
+	x->delay_us = 50000;
+	assert_int_equal(sigaction(SIGALRM, &act, &old), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+	rc = ask(x, FL_VFIO_IOMMUFD, "ok\n", 0, 2);
+	assert_int_equal(setitimer(ITIMER_REAL, &off, NULL), 0);
+	assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
+	assert_int_equal(rc, 0);
+	is_node(&x->d.how.cdev_fd, "/dev/null");
+	is_node(&x->d.how.iommu_fd, "/dev/zero");
+}
+
 static void test_nobody_there(void **state)
 {
 	struct fix *x = *state;
@@ -252,8 +282,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(test_iommufd), T(test_container), T(test_given_already),
-		T(test_refusal), T(test_no_opener), T(test_nobody_there),
+		T(test_iommufd),   T(test_container),	 T(test_given_already), T(test_refusal),
+		T(test_no_opener), T(test_nobody_there), T(test_signals),
 #undef T
 	};
 
