@@ -155,6 +155,15 @@ static struct path group_path(const struct fl_vfio_roots *r, int group, const ch
 	return path("%s/kernel/iommu_groups/%d/%s", r->sys, group, name);
 }
 
+/** To another PCI bus, or CardBus: vfio-pci takes none. */
+static bool is_bridge(const struct fl_vfio_roots *r, const char *address)
+{
+	char cls[16];
+
+	read_line(dev_path(r, address, "class"), cls, sizeof(cls));
+	return !strncmp(cls, "0x0604", 6) || !strncmp(cls, "0x0607", 6);
+}
+
 static void member_driver(const struct fl_vfio_roots *r, int group, const char *name, char out[64])
 {
 	read_link(path("%s/kernel/iommu_groups/%d/devices/%s/driver", r->sys, group, name), out,
@@ -378,8 +387,9 @@ static bool not_viable(const struct report *o)
 		clean(names[i]->d_name);
 		append(held, sizeof(held), "%s%.64s (%s)", *held ? ", " : "", name, driver);
 		if (parse_address(name, address))
-			append(remedy, sizeof(remedy), "%sdriverctl set-override %s vfio-pci",
-			       *remedy ? "; " : "as root, `", address);
+			append(remedy, sizeof(remedy), "%sdriverctl set-override %s %s",
+			       *remedy ? "; " : "as root, `", address,
+			       is_bridge(o->r, address) ? "none" : "vfio-pci");
 	}
 	free_list(names, n);
 	return say(o,
