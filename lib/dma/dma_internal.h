@@ -62,10 +62,25 @@ struct fl_area {
 	bool dirty_lost;
 };
 
+struct fl_dma_domain {
+	struct fl_dma_domain *next;
+	struct fl_dma_space *space;
+	const struct fl_dma_domain_ops *ops;
+	void *arg;
+	struct fl_windows windows; /* copied from its limits */
+	uint64_t granule;
+	uint64_t entries_max, entries_avail;
+	bool pins, pins_apart, physical;
+	/* the other side said -ENODEV: no calls until it is replayed */
+	bool gone;
+};
+
 struct fl_dma_space {
 	pthread_mutex_t lock;
 	const struct fl_log *log;
 	struct fl_dma_domain *domains;
+	/* where there are none: what the last one allowed, which may come back */
+	struct fl_dma_domain left;
 	/* the same areas twice: sorted by IOVA and by VA */
 	struct fl_span_set by_iova, by_va;
 	/* what every domain allows, and the least size that all of them can map */
@@ -78,19 +93,6 @@ struct fl_dma_space {
 	/* the page of the log of written pages, 0 = off */
 	uint64_t dirty_page;
 	uint64_t posts_missed; /* atomic: counted without the lock */
-};
-
-struct fl_dma_domain {
-	struct fl_dma_domain *next;
-	struct fl_dma_space *space;
-	const struct fl_dma_domain_ops *ops;
-	void *arg;
-	struct fl_windows windows; /* copied from its limits */
-	uint64_t granule;
-	uint64_t entries_max, entries_avail;
-	bool pins, physical;
-	/* the other side said -ENODEV: no calls until it is replayed */
-	bool gone;
 };
 
 /**
@@ -149,6 +151,12 @@ void fl_dirty_lost_all(struct fl_dma_space *s);
 int fl_dirty_join(struct fl_dma_domain *d);
 
 /* ---- plan.c ------------------------------------------------------------------------------- */
+
+/** What the process has of RLIMIT_MEMLOCK already; apart: see struct fl_dma_limits. */
+static inline uint64_t fl_lock_used(const struct fl_mem_usage *u, bool apart)
+{
+	return apart ? u->vm_pin : u->vm_lck;
+}
 
 /** "needs 5 MiB locked, ..." with the remedy; for plans and for messages. */
 void fl_lock_text(char *buf, size_t size, uint64_t need, uint64_t used, uint64_t limit);

@@ -36,7 +36,7 @@ static void map_why(const struct fl_dma_domain *d, const struct fl_dma_mapping *
 
 	*buf = 0;
 	if (rc == -ENOMEM && d->pins && !fl_mem_usage(&u))
-		fl_lock_text(buf, size, m->len, u.vm_lck + u.vm_pin, u.memlock_limit);
+		fl_lock_text(buf, size, m->len, fl_lock_used(&u, d->pins_apart), u.memlock_limit);
 	else if (rc == -ENOSPC)
 		snprintf(buf, size, "its entry limit of %" PRIu64 " is reached: " ENTRY_REMEDY,
 			 d->entries_max);
@@ -230,6 +230,7 @@ static int read_limits(struct fl_dma_domain *d)
 	d->entries_max = l.entries_max;
 	d->entries_avail = l.entries_avail;
 	d->pins = l.pins;
+	d->pins_apart = l.pins_apart;
 	d->physical = l.physical;
 	return 0;
 }
@@ -237,17 +238,14 @@ static int read_limits(struct fl_dma_domain *d)
 /* The intersection over all domains. */
 static int meet_all(struct fl_dma_space *s)
 {
-	/* without a domain: where user addresses of every machine lie */
-	struct fl_iova_range all = { 0, s->domains ? UINT64_MAX : (1ull << 48) - 1 };
-	struct fl_windows w = { .v = malloc(sizeof(all)), .n = 1 };
+	const struct fl_dma_domain *d = s->domains ? s->domains : &s->left;
+	struct fl_windows w = { .v = malloc(sizeof(*w.v)), .n = 1 };
 	uint64_t granule = 1;
 
 	if (!w.v)
 		return -ENOMEM;
-	if (all.last > s->limit)
-		all.last = s->limit;
-	w.v[0] = all;
-	for (struct fl_dma_domain *d = s->domains; d; d = d->next) {
+	w.v[0] = (struct fl_iova_range){ 0, s->limit };
+	for (; d; d = d->next) {
 		struct fl_windows both;
 		int rc = fl_windows_meet(&w, &d->windows, &both);
 
@@ -316,20 +314,22 @@ int fl_dma_space_limit(struct fl_dma_space *s, uint64_t last)
 }
 
 /*
- * The limit is certain to be hit only by what is locked already (VmLck): type1 counts that and
- * iommufd counts VmPin, so the sum may refuse what the kernel would take. A failure that this
- * does not foresee is explained by map_one().
+ * Refuses what is certain to fail. What counts apart has an account of which we do not see all
+ * (iommufd's is the user's) and see too much (VmPin has what others pin): nothing is sure to be
+ * used there. A failure that this does not foresee is explained by map_one().
  */
-static int admit_lock(struct fl_dma_space *s, uint64_t bytes)
+static int admit_lock(struct fl_dma_space *s, uint64_t bytes, bool apart)
 {
 	struct fl_mem_usage u;
+	uint64_t sure;
 	char why[256];
 
-	if (fl_mem_usage(&u) || u.memlock_exempt || u.memlock_limit == UINT64_MAX)
+	if (!bytes || fl_mem_usage(&u) || u.memlock_exempt || u.memlock_limit == UINT64_MAX)
 		return 0;
-	if (u.vm_lck <= u.memlock_limit && bytes <= u.memlock_limit - u.vm_lck)
+	sure = apart ? 0 : u.vm_lck;
+	if (sure <= u.memlock_limit && bytes <= u.memlock_limit - sure)
 		return 0;
-	fl_lock_text(why, sizeof(why), bytes, u.vm_lck, u.memlock_limit);
+	fl_lock_text(why, sizeof(why), bytes, fl_lock_used(&u, apart), u.memlock_limit);
 	fl_err(s->log, "dma", "%s", why);
 	return -ENOMEM;
 }
@@ -347,17 +347,18 @@ static int admit_entries(const struct fl_dma_domain *d, int64_t entries)
 
 int fl_domains_admit(struct fl_dma_space *s, int64_t entries, uint64_t bytes)
 {
-	uint64_t lock = 0;
+	uint64_t lock[2] = { 0 }; /* with what is locked, and apart */
+	int rc;
 
 	for (struct fl_dma_domain *d = s->domains; d; d = d->next) {
-		int rc = d->gone ? 0 : admit_entries(d, entries);
-
+		rc = d->gone ? 0 : admit_entries(d, entries);
 		if (rc)
 			return rc;
-		/* each charges on its own account */
-		lock += !d->gone && d->pins ? bytes : 0;
+		/* each charges anew */
+		lock[d->pins_apart] += !d->gone && d->pins ? bytes : 0;
 	}
-	return lock ? admit_lock(s, lock) : 0;
+	rc = admit_lock(s, lock[false], false);
+	return rc ? rc : admit_lock(s, lock[true], true);
 }
 
 /* ---- joining and leaving ------------------------------------------------------------------ */
@@ -447,7 +448,7 @@ static int replay(struct fl_dma_domain *d)
 	if (!rc)
 		rc = admit_entries(d, (int64_t)fl_run_count(s));
 	if (!rc && d->pins)
-		rc = admit_lock(s, s->owned_bytes);
+		rc = admit_lock(s, s->owned_bytes, d->pins_apart);
 	if (!rc)
 		rc = replay_runs(d);
 	if (rc)
@@ -458,6 +459,18 @@ static int replay(struct fl_dma_domain *d)
 	else
 		s->replays++;
 	return rc;
+}
+
+/* Where memory has an address of its own, others' areas have no use for its windows. */
+static void leave_windows(struct fl_dma_space *s, struct fl_dma_domain *d)
+{
+	struct fl_windows old = s->left.windows;
+
+	if (s->domains != d || d->next || d->physical)
+		return;
+	s->left.windows = d->windows;
+	s->left.granule = d->granule;
+	d->windows = old;
 }
 
 static void unlink_domain(struct fl_dma_domain *d)
@@ -543,6 +556,7 @@ void fl_dma_domain_remove(struct fl_dma_domain *d, bool dead)
 	d->gone |= dead;
 	fl_dirty_lost_all(s);
 	take_back_runs(d, s->by_iova.n);
+	leave_windows(s, d);
 	unlink_domain(d);
 	pthread_mutex_unlock(&s->lock);
 	free_domain(d);

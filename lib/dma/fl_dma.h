@@ -5,7 +5,8 @@
  * A space owns IOVAs. Its domains are translation contexts (a VFIO container, an iommufd IOAS, a
  * vfio-user link) with valid IOVA ranges, page sizes and an entry limit of their own; every area
  * stands at the same IOVA in all of them. A domain that joins late gets every area replayed, all
- * or nothing. IOVA = VA where that fits every domain, else the lowest fitting place aligned to
+ * or nothing. Where no domain is left, areas go where the last one allowed, as its device may come
+ * back. IOVA = VA where that fits every domain, else the lowest fitting place aligned to
  * the largest page size in use.
  *
  * Control-plane calls take the space's lock: any thread, at any time. fl_dma_post() and the
@@ -142,8 +143,11 @@ struct fl_dma_limits {
 	uint64_t page_sizes;
 	/** mappings that may exist, and may still be made (0 entries_max = no limit) */
 	uint64_t entries_max, entries_avail;
-	/** mapping pins pages and is charged against RLIMIT_MEMLOCK */
-	bool pins;
+	/**
+	 * Mapping pins pages and is charged against RLIMIT_MEMLOCK: on top of what the process has
+	 * locked (VmLck: type1), or `pins_apart` from that (VmPin: iommufd).
+	 */
+	bool pins, pins_apart;
 	/** device and IOMMU can take recoverable faults */
 	bool faults;
 	/**

@@ -85,6 +85,19 @@ static uint64_t pinning_domains(const struct fl_dma_space *s)
 	return s->domains ? n : 1;
 }
 
+/* The fullest account of those that are charged. */
+static uint64_t lock_used(const struct fl_dma_space *s, const struct fl_mem_usage *u)
+{
+	uint64_t most = s->domains ? 0 : u->vm_lck;
+
+	for (const struct fl_dma_domain *d = s->domains; d; d = d->next) {
+		uint64_t used = d->pins ? fl_lock_used(u, d->pins_apart) : 0;
+
+		most = used > most ? used : most;
+	}
+	return most;
+}
+
 static void check_lock(const struct fl_mem_usage *u, struct fl_dma_plan *p)
 {
 	char why[192];
@@ -201,7 +214,7 @@ static int make_plan(struct fl_dma_space *s, const struct fl_dma_want *want, uns
 	if (rc)
 		return rc;
 	p->memlock_limit = u.memlock_limit;
-	p->memlock_used = u.vm_lck + u.vm_pin;
+	p->memlock_used = lock_used(s, &u);
 	for (unsigned i = 0; i < n; i++)
 		if (want[i].residency == FL_LAZY && want[i].count)
 			fail(p, -EOPNOTSUPP, "lazy residency does not exist yet: use FL_PINNED");

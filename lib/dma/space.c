@@ -61,20 +61,25 @@ struct fl_dma_mapping fl_run_mapping(const struct fl_dma_space *s, struct fl_run
 int fl_dma_space_create(const struct fl_log *log, struct fl_dma_space **out)
 {
 	struct fl_dma_space *s = calloc(1, sizeof(*s));
-	int rc;
+	struct fl_iova_range *user = malloc(sizeof(*user));
 
-	if (!s)
-		return -ENOMEM;
+	if (!s || !user)
+		goto no_memory;
+	/* before there is a domain: where user addresses of every machine lie */
+	*user = (struct fl_iova_range){ 0, (1ull << 48) - 1 };
+	s->left = (struct fl_dma_domain){ .windows = { user, 1 }, .granule = 1 };
 	s->log = log;
 	s->limit = UINT64_MAX;
-	rc = fl_domains_refresh(s);
-	if (rc) {
-		free(s);
-		return rc;
-	}
+	if (fl_domains_refresh(s))
+		goto no_memory;
 	pthread_mutex_init(&s->lock, NULL);
 	*out = s;
 	return 0;
+
+no_memory:
+	free(user);
+	free(s);
+	return -ENOMEM;
 }
 
 int fl_dma_space_destroy(struct fl_dma_space *s)
@@ -90,6 +95,7 @@ int fl_dma_space_destroy(struct fl_dma_space *s)
 	free(s->by_iova.v);
 	free(s->by_va.v);
 	free(s->windows.v);
+	free(s->left.windows.v);
 	free(s);
 	return 0;
 }

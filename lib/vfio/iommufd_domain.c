@@ -58,7 +58,8 @@ static int ioas_limits(void *arg, struct fl_dma_limits *out)
 	*out = (struct fl_dma_limits){ .ranges = a->ranges,
 				       .nranges = req.num_iovas,
 				       .page_sizes = -req.out_iova_alignment,
-				       .pins = true };
+				       .pins = true,
+				       .pins_apart = true };
 	return 0;
 }
 

@@ -51,8 +51,7 @@ struct fl_vk_dev {
 	/** who uses fd holds it; kdev.c takes it for writing around release and reattach */
 	pthread_rwlock_t lock;
 	int fd; /* the device; -1 = released */
-	/* the backend's own: the group; the device on the iommufd, hwpt NULL = one of the kernel's
-	 */
+	/* the backend's own: the group; the device on the iommufd, hwpt NULL = one of the kernel's */
 	struct fl_vk_group *group;
 	uint32_t devid;
 	struct fl_vk_ioas *ioas;

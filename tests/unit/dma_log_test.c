@@ -409,6 +409,42 @@ static void test_check_after_change(void **state)
 	end(s);
 }
 
+/* A device that was released and comes back finds what was mapped meanwhile where it reaches. */
+static void test_windows_of_who_left(void **state)
+{
+	struct fl_dma_space *s = new_space();
+	struct fake narrow = fake_x86((1ull << 32) - 1), none = fake_with(0, GIB);
+	struct fl_dma_domain *dom = add(s, &narrow);
+	struct fl_mem m = mem_at(1ull << 46, PAGE), odd = mem_at(VA + 1, PAGE);
+	struct fl_iova_range w[3];
+	struct fl_dma_area *a, *b;
+
+	fl_dma_domain_remove(dom, false);
+	assert_int_equal(fl_dma_windows(s, w, 3), 2);
+	a = map(s, &m, NULL);
+	assert_true(a->iova.v < 1ull << 32);
+	assert_int_equal(fl_dma_map(s, &odd, NULL, &b), -EINVAL);
+	/* one that is refused leaves nothing */
+	none.limits_rc = -EIO;
+	assert_int_equal(fl_dma_domain_add(s, &fake_ops, &none, &dom), -EIO);
+	none.limits_rc = 0;
+	none.ranges[0].first = none.ranges[0].last = GIB;
+	assert_int_equal(fl_dma_domain_add(s, &fake_ops, &none, &dom), -EINVAL);
+	assert_int_equal(fl_dma_windows(s, w, 3), 2);
+	dom = add(s, &narrow);
+	assert_int_equal(narrow.n, 1);
+	unmap(a);
+	fl_dma_domain_remove(dom, false);
+	/* the next one's count, wide as they may be */
+	none.ranges[0] = (struct fl_iova_range){ 0, UINT64_MAX };
+	dom = add(s, &none);
+	a = map(s, &m, NULL);
+	assert_int_equal(a->iova.v, 1ull << 46);
+	unmap(a);
+	fl_dma_domain_remove(dom, false);
+	end(s);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -420,6 +456,7 @@ int main(void)
 		cmocka_unit_test(test_physical_joins_late),
 		cmocka_unit_test(test_physical_without_locate),
 		cmocka_unit_test(test_check_after_change),
+		cmocka_unit_test(test_windows_of_who_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

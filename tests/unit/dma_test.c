@@ -457,6 +457,46 @@ static void test_memlock_and_capability(void **state)
 	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &before), 0);
 }
 
+/* What is locked is nothing to who counts what is pinned apart from it. */
+static void test_memlock_apart(void **state)
+{
+	struct fl_dma_space *s = new_space();
+	struct fake d = fake_with(0, UINT64_MAX);
+	struct fl_dma_want want = { .len = 16 * KIB, .count = 1 };
+	struct fl_mem m = mem_at(VA, 16 * KIB), more = mem_at(VA + MIB, MIB);
+	struct fl_dma_domain *dom;
+	struct fl_mem_usage before;
+	struct fl_mem_info i;
+	struct fl_dma_area *a;
+	struct fl_dma_plan p;
+	struct fl_mem *locked;
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	assert_int_equal(fl_mem_usage(&before), 0);
+	set_memlock(before.vm_lck + 64 * KIB);
+	assert_int_equal(fl_mem_alloc(56 * KIB, NULL, &locked), 0);
+	fl_mem_info(locked, &i);
+	assert_int_equal(syscall(SYS_mlock, i.va, i.len), 0);
+	d.limits.pins = true;
+	dom = add(s, &d);
+	assert_int_equal(fl_dma_plan(s, &want, 1, &p), 0);
+	assert_int_equal(p.verdict, -ENOMEM);
+	assert_int_equal(p.memlock_used, before.vm_lck + 56 * KIB);
+	assert_int_equal(fl_dma_map(s, &m, NULL, &a), -ENOMEM);
+	assert_said("needs 16 KiB locked, limit 64 KiB (56 KiB used)");
+	d.limits.pins_apart = true;
+	assert_int_equal(fl_dma_plan(s, &want, 1, &p), 0);
+	assert_int_equal(p.verdict, 0);
+	unmap(map(s, &m, NULL));
+	assert_int_equal(fl_dma_map(s, &more, NULL, &a), -ENOMEM);
+	assert_said("needs 1 MiB locked, limit 64 KiB (0 KiB used)");
+	fl_dma_domain_remove(dom, false);
+	end(s);
+	fl_mem_free(locked);
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+}
+
 static uint64_t open_files(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -678,6 +718,7 @@ int main(void)
 		cmocka_unit_test(test_entry_limit),
 		cmocka_unit_test(test_memlock_is_looked_at_first),
 		cmocka_unit_test(test_memlock_and_capability),
+		cmocka_unit_test(test_memlock_apart),
 		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_pinned_bytes_is_what_is_charged),
 		cmocka_unit_test(test_threads),
