@@ -565,6 +565,30 @@ static void test_bad_registers_at_open(void **state)
 		open_fails(no_auto_read);
 }
 
+/* running with a bus master's rights: by the register of a driver that is no more */
+static void let_loose(struct fake_nic *n, uint32_t off, uint32_t v)
+{
+	bool runs = (*fake_reg(n, E1000_RCTL) & RCTL_EN) || (*fake_reg(n, E1000_TCTL) & TCTL_EN);
+
+	*(bool *)n->arg |= runs && n->cfg[4] & 4;
+}
+
+/* the driver before us was killed, and no reset of the function stopped the chip */
+static void test_still_running_at_open(void **state)
+{
+	bool loose = false;
+
+	*fake_reg(&e.nic, E1000_RCTL) = RCTL_EN;
+	*fake_reg(&e.nic, E1000_TCTL) = TCTL_EN;
+	e.nic.no_reset = true;
+	e.nic.arg = &loose;
+	e.nic.on_write = let_loose;
+	assert_int_equal(fl_port_open(e.ctx, "fake:", &e.port), 0);
+	assert_false(loose);
+	assert_true(e.nic.cfg[4] & 4);
+	e.nic.on_write = NULL;
+}
+
 static void test_bad_nvm(void **state)
 {
 	e.nic.nvm[63]++;
@@ -970,6 +994,7 @@ int main(int argc, char **argv)
 		T(test_tx_hang),
 		T(test_qemu_pages),
 		T(test_bad_registers_at_open),
+		T(test_still_running_at_open),
 		T(test_bad_nvm),
 		T(test_start_fails),
 		T(test_master_stuck),

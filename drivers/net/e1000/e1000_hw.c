@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <linux/pci_regs.h>
+
 #include "e1000_internal.h"
 
 #define QUIET_US      10000u /* transfers under way end */
@@ -74,12 +76,19 @@ int fl_e1000_reset_done(struct fl_e1000 *e)
 
 int fl_e1000_reset(struct fl_e1000 *e)
 {
+	struct fl_dev *dev = e->port.dev;
 	int rc;
 
-	rc = fl_dev_enable(e->port.dev, true);
-	if (rc)
-		return rc;
-	rc = e->v->reset(e);
+	/*
+	 * No bus mastering before: a chip whose driver was killed may still run, on rings whose
+	 * addresses are gone or somebody else's by now. Not every function reset stops it.
+	 */
+	rc = fl_dev_cfg_write(dev, PCI_COMMAND, 2,
+			      fl_dev_cfg_read(dev, PCI_COMMAND, 2) | PCI_COMMAND_MEMORY);
+	if (!rc)
+		rc = e->v->reset(e);
+	if (!rc)
+		rc = fl_dev_enable(dev, true);
 	e->clean = rc == 0;
 	/* once: where a reset resets nothing, a LED that was turned on is on */
 	if (!rc && !e->ledctl)
