@@ -139,6 +139,11 @@ static void explain_bind(const struct fl_vk_dev *d, bool ours, int rc)
 {
 	char why[384] = "";
 
+	if (!d->pci.viable) {
+		/* whatever the kernel found first */
+		fl_vk_refused(d, "its group is not viable", rc);
+		return;
+	}
 	if (rc == -EPERM)
 		snprintf(
 			why, sizeof(why),
