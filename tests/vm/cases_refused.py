@@ -6,6 +6,9 @@ from cases_traffic import there_and_back
 from guest import PCI, same, true
 
 
+BRIDGE = '0000:00:06.0'
+
+
 def errors(text):
     return [line for line in text.splitlines() if re.match(r'faultline: \S+: error:', line)
             or re.match(r'error: ', line)]
@@ -26,7 +29,7 @@ def refused(g, nic, *words, command=None, before='', wrap='{}', status=1, uri=No
 
 
 def no_vfio(g):
-    bound = [n for n in g.machine.nics if g.driver(n) == 'vfio-pci']
+    bound = [n for n in g.machine.nics if g.driver(n.address) == 'vfio-pci']
     for n in bound:
         g.bind(n, None)
     g.unload('vfio_pci', 'vfio_pci_core', 'irqbypass', 'vfio_iommu_type1', 'vfio')
@@ -35,12 +38,24 @@ def no_vfio(g):
 
 
 def not_viable(g):
+    """and the remedy is one"""
     a, b = [n for n in g.machine.nics if n.bus == 'br1']
     same(g.group(a), g.group(b), 'groups of the devices behind the bridge')
     g.load('e1000')
     g.bind(b, 'e1000')
-    refused(g, a, 'not viable', rf'{b.address}.*e1000', 'vfio-pci')
+    remedies = [f'{b.address} vfio-pci']
+    hot_plug = g.driver(BRIDGE)
+    if hot_plug:
+        remedies.append(f'{BRIDGE} none')
+    refused(g, a, 'not viable', rf'{b.address} .e1000', *remedies)
     g.bind(b, 'vfio-pci')
+    if hot_plug:
+        g.vm.out(f'echo {BRIDGE} >{PCI}/drivers/{hot_plug}/unbind')
+    pmd = g.testpmd([a]).ready()
+    there_and_back(a, frames=1000)
+    pmd.quit()
+    if hot_plug:
+        g.vm.out(f'echo {BRIDGE} >{PCI}/drivers/{hot_plug}/bind')
     g.unload('e1000')
 
 
@@ -49,7 +64,7 @@ def wrong_driver(g):
     g.load('e1000e')
     g.bind(nic, 'e1000e')
     refused(g, nic, 'e1000e', 'vfio-pci', 'driverctl|driver_override')
-    same(g.driver(nic), 'e1000e', 'driver')
+    same(g.driver(nic.address), 'e1000e', 'driver')
     g.bind(nic, None)
     refused(g, nic, 'no driver|not bound|bound to none', 'vfio-pci')
     g.bind(nic, 'vfio-pci')
@@ -64,10 +79,27 @@ def absent(g):
     refused(g, None, '0000:00:1e.0', 'no such', uri=f'pci:0000:00:1e.0,iommu={g.lane.backend}')
 
 
+def vanished(g):
+    """the device goes for good while it runs: its driver is told, and so is who asks for it again"""
+    nic = g.nic('e1000e')
+    pmd = g.testpmd([nic], '-i')
+    pmd.say('start', 'packet forwarding - ports=1', 20)
+    there_and_back(nic, frames=1000)
+    g.vm.out(f'echo 1 >{PCI}/devices/{nic.address}/remove', 30)
+    pmd.job.wait_for('Port 0: removed', 5)
+    pmd.say('port reset 0', 'no such PCI device')
+    pmd.say('quit', 'Bye')
+    pmd.job.wait(10)
+    said = errors(pmd.job.output())
+    same(len(said), 1, f'error messages: {said}')
+    g.vm.out(f'echo 1 >{PCI}/rescan', 20)
+    g.bind(nic, 'vfio-pci')
+
+
 def in_use(g):
     nic = g.nic('e1000e')
     pmd = g.testpmd([nic]).ready()
-    refused(g, nic, 'in use|busy')
+    refused(g, nic, 'in use|open elsewhere')
     there_and_back(nic, frames=1000)
     pmd.quit()
 
@@ -108,7 +140,7 @@ def by_program(g, what, *words):
 def memlock(g):
     """an ordinary user who owns the group: the limit is just large enough, then just too small"""
     nic = g.nic('e1000e')
-    node = f'/dev/vfio/{g.group(nic)}'
+    node = g.nodes(nic)
     as_user = 'su user -c "exec {}"'
     g.vm.out(f'chown user {node}')
     try:
@@ -129,7 +161,8 @@ def no_remapping(g):
     """without interrupt remapping VFIO refuses, unless it is told that everybody is trusted"""
     nic = g.nic('e1000e')
     refused(g, nic, 'interrupt remapping', 'allow_unsafe_interrupts')
-    unsafe = '/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts'
+    owner = 'iommufd' if g.lane.backend == 'iommufd' else 'vfio_iommu_type1'
+    unsafe = f'/sys/module/{owner}/parameters/allow_unsafe_interrupts'
     g.vm.out(f'echo 1 >{unsafe}')
     try:
         pmd = g.testpmd([nic], '--rx-intr').ready()

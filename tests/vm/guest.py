@@ -7,10 +7,11 @@ PCI = '/sys/bus/pci'
 STATE = f'''
 for d in {PCI}/devices/*; do
 	[ -e $d/driver ] && b=$(basename $(readlink $d/driver)) || b=none
-	echo "${{d##*/}} $b enabled $(cat $d/enable)"
+	case $(cat $d/class) in 0x0604*) n=-;; *) n=$(cat $d/enable);; esac
+	echo "${{d##*/}} $b enabled $n"
 done
-ls /dev/vfio 2>/dev/null
-grep -E '^(vfio|e1000)' /proc/modules | cut -d' ' -f1-3
+ls /dev/vfio /dev/vfio/devices 2>/dev/null
+grep -sE '^(vfio|e1000)' /proc/modules | cut -d' ' -f1-3
 grep -E '^(HugePages_Free|Mlocked)' /proc/meminfo
 '''
 
@@ -35,10 +36,11 @@ class Guest:
                 self.bind(nic, 'vfio-pci')
 
     def load(self, *names):
-        self.vm.out(' && '.join(f'insmod /mod/{n}.ko' for n in names), 30)
+        """modules; a kernel that has none of a name has it built in"""
+        self.vm.out(''.join(f'[ ! -e /mod/{n}.ko ] || insmod /mod/{n}.ko || exit 1\n' for n in names), 30)
 
     def unload(self, *names):
-        self.vm.out(' && '.join(f'rmmod {n}' for n in names), 30)
+        self.vm.out(''.join(f'[ ! -e /mod/{n}.ko ] || rmmod {n} || exit 1\n' for n in names), 30)
 
     def bind(self, nic, driver):
         """driver None: to none"""
@@ -48,12 +50,19 @@ class Guest:
         if driver:
             self.vm.out(f'echo {nic.address} >{PCI}/drivers_probe; [ -e {dev}/driver ]', 20)
 
-    def driver(self, nic):
-        rc, text = self.vm.sh(f'basename $(readlink {PCI}/devices/{nic.address}/driver)')
+    def driver(self, address):
+        rc, text = self.vm.sh(f'basename $(readlink {PCI}/devices/{address}/driver)')
         return None if rc else text.strip()
 
     def group(self, nic):
         return int(self.vm.out(f'basename $(readlink {PCI}/devices/{nic.address}/iommu_group)'))
+
+    def nodes(self, nic):
+        """what a user must own to drive it"""
+        if self.lane.backend == 'container':
+            return f'/dev/vfio/{self.group(nic)}'
+        cdev = self.vm.out(f'ls {PCI}/devices/{nic.address}/vfio-dev')
+        return f'/dev/iommu /dev/vfio/devices/{cdev}'
 
     def nic(self, model, which=0):
         return [n for n in self.machine.nics if n.model == model][which]

@@ -3,16 +3,14 @@
 
 An archive is named by what stands in it, so one that was made before is taken again.
 """
-import contextlib
+import glob
 import hashlib
 import lzma
 import os
 import re
 import subprocess
-import time
 
-KEEP = 4    # archives in the cache, however old,
-AGE = 600   # and all that were taken in so many seconds: QEMU may not have read them yet
+KEEP = 8  # archives in the cache
 DIRS = ['bin', 'dev', 'etc', 'proc', 'sys', 'tmp', 'mod', 'home', 'lib', 'lib64']
 
 
@@ -118,24 +116,11 @@ def build(cache, busybox, init, kernel, modules, programs):
         a.add_file(lib.lstrip('/'), lib)
     data = a.bytes()
     path = os.path.join(cache, f'initramfs-{hashlib.sha256(data).hexdigest()[:16]}.cpio')
-    try:
-        os.utime(path)
-    except FileNotFoundError:
+    if not os.path.exists(path):
         os.makedirs(cache, exist_ok=True)
         with open(f'{path}.{os.getpid()}', 'wb') as f:
             f.write(data)
         os.rename(f.name, path)
-        prune(cache)
+        for old in sorted(glob.glob(f'{cache}/*.cpio'), key=os.path.getmtime)[:-KEEP]:
+            os.unlink(old)
     return path
-
-
-def prune(cache):
-    """other runs may be at it, too"""
-    found = []
-    for entry in os.scandir(cache):
-        with contextlib.suppress(FileNotFoundError):
-            found.append((entry.stat().st_mtime, entry.path))
-    for mtime, path in sorted(found)[:-KEEP]:
-        if time.time() - mtime > AGE:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)

@@ -70,14 +70,29 @@ def configure(tree, fragment):
                           'depends on is off, or has another name in this version')
 
 
-def built(series, fragment, patches=(), refresh=False):
-    """Kernel with no modules, of the newest linux-source of this series with these patches"""
+def recipe(texts):
+    """(compiler, what tells this build from others)"""
+    compiler = run('/', 'gcc', '-dumpfullversion').strip()
+    return compiler, fetch.digest('\0'.join([compiler, *texts]))
+
+
+def read(paths):
     texts = []
-    for path in (fragment, *patches):
+    for path in paths:
         with open(path) as f:
             texts.append(f.read())
-    compiler = run('/', 'gcc', '-dumpfullversion').strip()
-    recipe = fetch.digest('\0'.join([compiler, *texts]))
+    return texts
+
+
+def is_built(series, fragment, patches=()):
+    """whether built() would take no time"""
+    return fetch.is_cached(f'linux-{series}', recipe(read((fragment, *patches)))[1])
+
+
+def built(series, fragment, patches=(), refresh=False):
+    """Kernel with no modules, of the newest linux-source of this series with these patches"""
+    texts = read((fragment, *patches))
+    compiler, key = recipe(texts)
 
     def plan():
         missing = [t for t in TOOLS if not shutil.which(t)]
@@ -100,9 +115,9 @@ def built(series, fragment, patches=(), refresh=False):
             with open(os.path.join(folder, 'release'), 'w') as f:
                 f.write(run(tree, 'make', '-s', 'kernelrelease'))
             shutil.rmtree(tree)
-        return f'{fetch.digest(version)[:8]}-{recipe}', fill
+        return f'{fetch.digest(version)[:8]}-{key}', fill
 
-    top = fetch.cached(f'linux-{series}', recipe, plan, refresh)
+    top = fetch.cached(f'linux-{series}', key, plan, refresh)
     with open(os.path.join(top, 'release')) as f:
         return fetch.Kernel(os.path.join(top, 'bzImage'), f.read().strip(), None)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The lanes: which kernel, which machines, and which cases on each."""
+import os
 from dataclasses import dataclass, field, replace
 
 import cases_linux
@@ -8,10 +9,12 @@ import cases_refused as refused
 import cases_removal as removal
 import cases_traffic as traffic
 import fetch
+import kernel
 from models import Models
 from vm import Nic
 import peer
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAMS = ['apps/fl-testpmd', 'apps/fl-devinfo', 'tests/vm/vm-refuse']
 MODULES = ['vfio_iommu_type1', 'vfio-pci', 'e1000', 'e1000e', 'bridge']
 
@@ -43,6 +46,7 @@ class Lane:
     plan: list
     backend: str
     find_kernel: object
+    warm: object = lambda: True      # nothing that takes minutes is still to be made
     kernel: object = None
     qemu: object = None
 
@@ -84,43 +88,60 @@ def driven():
 
 
 def refusals():
-    """of a machine where all else is well"""
+    """of a machine where all else is well, with whatever backend"""
     program = [('window', 'no IOVA window large enough', ('window', '1 TiB|0x10000000000|1099511627776')),
                ('exists', 'a mapping that exists already', ('0x10000000', 'exist')),
                ('short', 'a short unmap', ('0x10000000', 'unmap'))]
-    return [Case('refused: no /dev/vfio', refused.no_vfio),
-            Case('refused: group not viable', refused.not_viable),
+    return [Case('refused: group not viable', refused.not_viable),
             Case('refused: wrong driver bound, or none', refused.wrong_driver),
             Case('refused: no permission', refused.no_permission),
             Case('refused: no such device', refused.absent),
+            Case('refused: device vanished', refused.vanished),
             Case('refused: device in use', refused.in_use),
             Case('refused: a kind of interrupt that the chip has not', refused.no_msi),
             *(Case(f'refused: {name}', refused.by_program, (what, *words)) for what, name, words in program)]
 
 
-def type1():
-    return [Case('refused: iommufd absent', refused.no_iommufd),
+def only_stock():
+    """what takes modules that can go, or a kernel without iommufd"""
+    return [Case('refused: no /dev/vfio', refused.no_vfio),
+            Case('refused: iommufd absent', refused.no_iommufd),
             Case('refused: no-IOMMU mode absent', refused.no_noiommu),
             Case('refused: entry limit reached', refused.entries)]
 
 
 def stock():
     return [(full(), [Case("linux: its own drivers and a bridge lose nothing", cases_linux.bridge),
-                      *driven(), *refusals(), *type1()]),
+                      *driven(), *refusals(), *only_stock()]),
             (no_remapping(), [Case('refused: no interrupt remapping', refused.no_remapping)]),
             (no_iommu(), [Case('refused: no IOMMU', refused.no_iommu)])]
 
 
-def with_models(chip):
+def iommufd():
+    return [(full(), [*driven(), *refusals()]),
+            (no_remapping(), [Case('refused: no interrupt remapping', refused.no_remapping)]),
+            (no_iommu(), [Case('refused: no IOMMU', refused.no_iommu)])]
+
+
+FRAGMENT = os.path.join(ROOT, 'config', 'kernel', 'vfio.config')
+
+
+def built_kernel():
+    return kernel.built('6.12', FRAGMENT)
+
+
+def with_models():
     """a machine without an IOMMU, whose NICs are ours"""
-    machine = Machine(f'models-{chip}', 'none', append='', helper=Models(chip))
-    return (machine, [
-        *(Case(f'{chip} of Linux, {kind}: ping and TCP to {cases_models.far_name(tap)}',
+    machine = Machine('models', 'none', append='', helper=Models('e1000e'))
+    return [(machine, [
+        *(Case(f'e1000e of Linux, {kind}: ping and TCP to {cases_models.far_name(tap)}',
                cases_models.traffic, (kind, tap))
-          for tap in (False, True) for kind in cases_models.OF_CHIP[chip]),
-        Case(f'{chip} of Linux: link down and up, from either end', cases_models.link),
-        Case(f'{chip} of Linux: unloaded during traffic and loaded again', cases_models.reload)])
+          for tap in (False, True) for kind in cases_models.KINDS),
+        Case('e1000e of Linux: link down and up, from either end', cases_models.link),
+        Case('e1000e of Linux: unloaded during traffic and loaded again', cases_models.reload)])]
 
 
 LANES = {'stock': Lane(stock(), 'container', fetch.stock_kernel),
-         'vfio-user': Lane([with_models('e1000e'), with_models('e1000')], 'vfio-user', fetch.stock_kernel)}
+         'iommufd': Lane(iommufd(), 'iommufd', built_kernel,
+                         lambda: kernel.is_built('6.12', FRAGMENT)),
+         'vfio-user': Lane(with_models(), 'vfio-user', fetch.stock_kernel)}

@@ -109,7 +109,7 @@ class VM:
 
     def _argv(self, initramfs):
         m = self.machine
-        args = ['timeout', '-s', 'KILL', str(self.limit), *self.qemu.argv, *self.qemu.firmware,
+        args = ['setpriv', '--pdeathsig', 'TERM', 'timeout', '-s', 'KILL', str(self.limit), *self.qemu.argv, *self.qemu.firmware,
                 '-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', m.cpu, '-smp', '2',
                 '-m', str(m.memory), '-nodefaults', '-nographic', '-no-reboot',
                 '-serial', f'file:{self.path("console")}',

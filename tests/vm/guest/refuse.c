@@ -105,7 +105,7 @@ static int exists(const struct raw *raw, bool first)
 	} else {
 		rc = expect("map", fl_dma_map(fl_ctx_space(ctx), mem, &opts, &area), 0) ||
 		     expect("taken away", raw_unmap(raw, IOVA, PAGE), PAGE) ||
-		     expect("unmap", fl_dma_unmap(area), -EIO);
+		     expect("unmap", fl_dma_unmap(area), raw->iommufd ? -ENOENT : -EIO);
 	}
 	fl_mem_free(mem);
 	return rc || still_works(opts.iova);
