@@ -4,9 +4,11 @@
 #include "devinfo.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,7 +189,7 @@ static enum di_state look_nodes(const struct di_machine *m, struct di_answer *a,
 	close_folder(d);
 	di_found(a, "%u nodes in %s/%s, %u usable by user %u", n, m->r.dev, folder, usable,
 		 geteuid());
-	return n && usable == n ? DI_OK : DI_MISSING;
+	return usable ? DI_OK : DI_MISSING;
 }
 
 static enum di_state look_groups(const struct di_machine *m, struct di_answer *a)
@@ -215,8 +217,8 @@ static enum di_state look_viable(const struct di_machine *m, struct di_answer *a
 		if (!d->ours || d->vfio.group < 0)
 			continue;
 		n++;
-		if (!d->vfio.viable && !bad++)
-			di_fix(a, "%s", d->obstacle);
+		if (!d->vfio.viable && !bad++ && strstr(d->vfio.driver, "vfio"))
+			di_fix(a, "%s", d->obstacle); /* before, it is of its own driver */
 	}
 	di_found(a,
 		 "%u devices of ours in IOMMU groups, %u of them beside devices that the host uses",
@@ -241,6 +243,20 @@ static enum di_state look_device(const struct di_machine *m, struct di_answer *a
 	return ready ? DI_OK : DI_MISSING;
 }
 
+/** `ulimit -l` goes no further than its ceiling, which is usually the limit itself. */
+static void fix_memlock(struct di_answer *a, const struct fl_dma_plan *plan)
+{
+	uint64_t kib = (plan->memlock_used + plan->lock_bytes + 1023) >> 10;
+	const struct passwd *who = getpwuid(getuid());
+
+	di_fix(a,
+	       "as root, `echo '%.64s - memlock %" PRIu64
+	       "' >> /etc/security/limits.conf`, and log in "
+	       "again (a systemd unit: LimitMEMLOCK=%" PRIu64 "K); for this shell alone, as root, "
+	       "`prlimit --pid %d --memlock=%" PRIu64 "`",
+	       who ? who->pw_name : "USER", kib, kib, getppid(), kib << 10);
+}
+
 static enum di_state look_memlock(const struct di_machine *m, struct di_answer *a)
 {
 	struct fl_dma_plan plan = { 0 };
@@ -258,7 +274,9 @@ static enum di_state look_memlock(const struct di_machine *m, struct di_answer *
 	else
 		di_found(a, "%" PRIu64 " KiB; fl-testpmd locks %" PRIu64 " KiB",
 			 u.memlock_limit >> 10, plan.lock_bytes >> 10);
-	if (plan.verdict)
+	if (plan.verdict == -ENOMEM)
+		fix_memlock(a, &plan);
+	else if (plan.verdict)
 		di_fix(a, "%s", plan.text);
 	return plan.verdict ? DI_MISSING : DI_OK;
 }
@@ -283,11 +301,12 @@ const struct di_check di_vfio_checks[] = {
 	  "keep a device from raising interrupts that are not its own",
 	  "switch it on with the IOMMU in the firmware, and boot without intremap=off; or "
 	  "accept the risk: echo Y > "
-	  "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts" },
+	  "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts, for iommufd > "
+	  "/sys/module/iommufd/parameters/allow_unsafe_interrupts" },
 	{ "vfio-pci", DI_HARDWARE, look_vfio_pci, "hand a PCI device to user space",
 	  "modprobe vfio-pci" },
-	{ "group viability", DI_HARDWARE, look_viable, "own all that could reach our memory",
-	  "fl-devinfo lists the members of each group" },
+	{ "group viability", DI_OPTIONAL, look_viable, "own all that could reach our memory",
+	  "bind the other members, which fl-devinfo lists, to vfio-pci as well" },
 	{ "a device", DI_HARDWARE, look_device, "have something to drive",
 	  "fl-devinfo lists devices and why each is not ready" },
 	{ "RLIMIT_MEMLOCK", DI_HARDWARE, look_memlock,

@@ -29,8 +29,9 @@ void fl_lock_text(char *buf, size_t size, uint64_t need, uint64_t used, uint64_t
 	bytes_text(u, sizeof(u), used);
 	bytes_text(l, sizeof(l), limit);
 	snprintf(buf, size,
-		 "needs %s locked, limit %s (%s used): raise with `ulimit -l` or LimitMEMLOCK=", n,
-		 l, u);
+		 "needs %s locked, limit %s (%s used): raise with `ulimit -l`, its ceiling with "
+		 "LimitMEMLOCK= or /etc/security/limits.conf",
+		 n, l, u);
 }
 
 static uint64_t page_of(const struct fl_dma_want *w)

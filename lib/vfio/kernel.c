@@ -114,7 +114,7 @@ void fl_vk_refused(const struct fl_vk_dev *d, const char *what, int rc)
 		fl_err(d->k->log, "vfio", "%s: %s: %s", d->pci.address,
 		       what ? what : "cannot be taken", strerror(-rc));
 	else if (what && !strstr(why, what)) /* which may name the file that could not be opened */
-		fl_err(d->k->log, "vfio", "%s: %s; %s", what, strerror(-rc), why);
+		fl_err(d->k->log, "vfio", "%s (%s: %s)", why, what, strerror(-rc));
 	else
 		fl_err(d->k->log, "vfio", "%s", why);
 }

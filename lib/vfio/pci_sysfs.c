@@ -155,6 +155,15 @@ static struct path group_path(const struct fl_vfio_roots *r, int group, const ch
 	return path("%s/kernel/iommu_groups/%d/%s", r->sys, group, name);
 }
 
+/** To another PCI bus, or CardBus: vfio-pci takes none. */
+static bool is_bridge(const struct fl_vfio_roots *r, const char *address)
+{
+	char cls[16];
+
+	read_line(dev_path(r, address, "class"), cls, sizeof(cls));
+	return !strncmp(cls, "0x0604", 6) || !strncmp(cls, "0x0607", 6);
+}
+
 static void member_driver(const struct fl_vfio_roots *r, int group, const char *name, char out[64])
 {
 	read_link(path("%s/kernel/iommu_groups/%d/devices/%s/driver", r->sys, group, name), out,
@@ -355,15 +364,6 @@ static bool not_bound(const struct report *o)
 		   held, load, p->address);
 }
 
-/** vfio-pci takes no bridge: one that is a member of a group must be without a driver. */
-static bool is_bridge(const struct report *o, const char *address)
-{
-	char class[16];
-
-	read_line(dev_path(o->r, address, "class"), class, sizeof(class));
-	return !strncmp(class, "0x0604", 6);
-}
-
 /** Each member that a driver of the host holds, and how to free it. */
 static bool not_viable(const struct report *o)
 {
@@ -389,7 +389,7 @@ static bool not_viable(const struct report *o)
 		if (parse_address(name, address))
 			append(remedy, sizeof(remedy), "%sdriverctl set-override %s %s",
 			       *remedy ? "; " : "as root, `", address,
-			       is_bridge(o, address) ? "none" : "vfio-pci");
+			       is_bridge(o->r, address) ? "none" : "vfio-pci");
 	}
 	free_list(names, n);
 	return say(o,

@@ -241,6 +241,13 @@ def doctors(tmp):
     check(c['group viability']['ok'] is False and '(lpc_ich)' in c['group viability']['fix'] and
           c['a device']['ok'] is False, f'a group in use: {c}')
 
+    nic(m.sys, '0000:02:00.0', 'vfio-pci', 9, 'dmar0')
+    put(m.dev, 'vfio/9')
+    put(m.sys, 'module/vfio_iommu_type1/parameters/dma_entry_limit', '65535\n')
+    j = m.doctor()
+    check(j['by_name']['group viability']['ok'] is False and j['hardware_can_run'],
+          f'one device is enough: {j}')
+
     empty = Machine(tmp, 'empty')
     j = empty.doctor()
     ok = {name: c['ok'] for name, c in j['by_name'].items()}
@@ -274,8 +281,14 @@ def as_user(tmp):
     c = {c['check']: c for c in ask('doctor', '--json')['checks']}
     check(c['/dev/vfio/vfio']['ok'] and c['group nodes']['ok'] is False and
           f'chown {uid} {m.dev}/vfio/5' in c['group nodes']['fix'], f'nodes: {c}')
+    put(m.dev, 'vfio/6')  # somebody else's
+    os.chmod(os.path.join(m.dev, 'vfio/6'), 0o400)
+    os.chmod(os.path.join(m.dev, 'vfio/5'), 0o666)
+    other = {c['check']: c for c in ask('doctor', '--json')['checks']}['group nodes']
+    check(other['ok'] and '1 usable' in other['found'], f'one node is enough: {other}')
     lock = c['RLIMIT_MEMLOCK']
-    check(lock['ok'] is False and '64 KiB' in lock['found'] and 'ulimit -l' in lock['fix'], f'{lock}')
+    check(lock['ok'] is False and '64 KiB' in lock['found'] and
+          re.search(r"' >> /etc/security/limits.conf.*LimitMEMLOCK=\d+K.*prlimit --pid \d+", lock['fix']), f'{lock}')
 
     # what it says of fl-testpmd is what fl-testpmd maps
     says = int(re.search(r'locks (\d+) KiB', lock['found'])[1])

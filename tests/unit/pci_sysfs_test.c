@@ -303,6 +303,12 @@ static void test_group(void **state)
 			"`driverctl set-override 0000:01:00.1 vfio-pci; driverctl set-override "
 			"0000:01:00.4 vfio-pci`");
 	assert_null(strstr(text, "pcieport"));
+
+	/* vfio-pci would not take a bridge */
+	device("0000:00:06.0", "shpchp", 7);
+	put("sys/bus/pci/devices/0000:00:06.0/class", "0x060400\n");
+	assert_obstacle(FL_VFIO_AUTO, "`driverctl set-override 0000:00:06.0 none; driverctl "
+				      "set-override 0000:01:00.1 vfio-pci");
 }
 
 static void test_member_that_is_no_pci_device(void **state)

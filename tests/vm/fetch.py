@@ -32,6 +32,7 @@ KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 NEWER = ['trixie', 'trixie-backports']  # for what is newer than this machine's own Debian
 LAYOUT = 1  # raise it when what is kept of the packages changes: older folders are then not used
 LISTS_AGE = 3600  # seconds for which apt's lists are new enough
+UNUSED = 7 * 24 * 3600  # seconds after which a folder that no run took makes room for a new one
 USELESS = ['usr/share/doc', 'usr/share/man', 'usr/share/locale', 'usr/share/info', 'var']
 
 Qemu = collections.namedtuple('Qemu', 'argv firmware version')
@@ -185,6 +186,23 @@ def newer_apt():
 
 # ---- the cache
 
+def taken(folder):
+    """the same, and marked as of use"""
+    with contextlib.suppress(OSError):
+        os.utime(folder)
+    return os.path.realpath(folder)
+
+
+def prune(home):
+    """folders that no run has taken for long: of older packages, or of another recipe"""
+    for entry in os.scandir(home):
+        if entry.is_dir(follow_symlinks=False) and time.time() - entry.stat().st_mtime > UNUSED:
+            shutil.rmtree(entry.path)
+    for link in glob.glob(os.path.join(home, 'current-*')):
+        if not os.path.exists(link):
+            os.unlink(link)
+
+
 def is_cached(kind, recipe):
     return os.path.exists(os.path.join(CACHE, kind, f'current-{recipe}'))
 
@@ -195,10 +213,10 @@ def cached(kind, recipe, plan, refresh):
     home = os.path.join(CACHE, kind)
     current = os.path.join(home, f'current-{recipe}')
     if os.path.exists(current) and not refresh:
-        return os.path.realpath(current)
+        return taken(current)
     with lock(home):
         if os.path.exists(current) and not refresh:
-            return os.path.realpath(current)  # another run has just done it
+            return taken(current)  # another run has just done it
         for leftover in glob.glob(os.path.join(home, 'tmp.*')):
             shutil.rmtree(leftover)  # of a run that was killed
         name, fill = plan()
@@ -216,6 +234,8 @@ def cached(kind, recipe, plan, refresh):
         os.symlink(name, link)
         os.replace(link, current)
         os.rmdir(os.path.dirname(link))
+        taken(folder)
+        prune(home)
         say(f'{kind}: {folder}')
     return folder
 

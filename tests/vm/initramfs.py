@@ -3,14 +3,16 @@
 
 An archive is named by what stands in it, so one that was made before is taken again.
 """
-import glob
+import contextlib
 import hashlib
 import lzma
 import os
 import re
 import subprocess
+import time
 
-KEEP = 8  # archives in the cache
+KEEP = 4    # archives in the cache, however old,
+AGE = 600   # and all that were taken in so many seconds: QEMU may not have read them yet
 DIRS = ['bin', 'dev', 'etc', 'proc', 'sys', 'tmp', 'mod', 'home', 'lib', 'lib64']
 
 
@@ -116,11 +118,24 @@ def build(cache, busybox, init, kernel, modules, programs):
         a.add_file(lib.lstrip('/'), lib)
     data = a.bytes()
     path = os.path.join(cache, f'initramfs-{hashlib.sha256(data).hexdigest()[:16]}.cpio')
-    if not os.path.exists(path):
+    try:
+        os.utime(path)
+    except FileNotFoundError:
         os.makedirs(cache, exist_ok=True)
         with open(f'{path}.{os.getpid()}', 'wb') as f:
             f.write(data)
         os.rename(f.name, path)
-        for old in sorted(glob.glob(f'{cache}/*.cpio'), key=os.path.getmtime)[:-KEEP]:
-            os.unlink(old)
+        prune(cache)
     return path
+
+
+def prune(cache):
+    """other runs may be at it, too"""
+    found = []
+    for entry in os.scandir(cache):
+        with contextlib.suppress(FileNotFoundError):
+            found.append((entry.stat().st_mtime, entry.path))
+    for mtime, path in sorted(found)[:-KEEP]:
+        if time.time() - mtime > AGE:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)

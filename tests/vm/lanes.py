@@ -130,18 +130,18 @@ def built_kernel():
     return kernel.built('6.12', FRAGMENT)
 
 
-def with_models():
+def with_models(chip):
     """a machine without an IOMMU, whose NICs are ours"""
-    machine = Machine('models', 'none', append='', helper=Models('e1000e'))
-    return [(machine, [
-        *(Case(f'e1000e of Linux, {kind}: ping and TCP to {cases_models.far_name(tap)}',
+    machine = Machine(f'models-{chip}', 'none', append='', helper=Models(chip))
+    return (machine, [
+        *(Case(f'{chip} of Linux, {kind}: ping and TCP to {cases_models.far_name(tap)}',
                cases_models.traffic, (kind, tap))
-          for tap in (False, True) for kind in cases_models.KINDS),
-        Case('e1000e of Linux: link down and up, from either end', cases_models.link),
-        Case('e1000e of Linux: unloaded during traffic and loaded again', cases_models.reload)])]
+          for tap in (False, True) for kind in cases_models.OF_CHIP[chip]),
+        Case(f'{chip} of Linux: link down and up, from either end', cases_models.link),
+        Case(f'{chip} of Linux: unloaded during traffic and loaded again', cases_models.reload)])
 
 
 LANES = {'stock': Lane(stock(), 'container', fetch.stock_kernel),
          'iommufd': Lane(iommufd(), 'iommufd', built_kernel,
                          lambda: kernel.is_built('6.12', FRAGMENT)),
-         'vfio-user': Lane(with_models(), 'vfio-user', fetch.stock_kernel)}
+         'vfio-user': Lane([with_models('e1000e'), with_models('e1000')], 'vfio-user', fetch.stock_kernel)}

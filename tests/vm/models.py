@@ -38,9 +38,10 @@ class Models:
     """Ports of one fl-model: two on one wire, and, where the host lets us, one whose wire ends in a
     tap of a network namespace that lives as long as the process."""
 
-    def __init__(self, options):
-        self.pair = [Port(2, options, 'x'), Port(3, options, 'x')]
-        self.tapped = Port(4, options, f'tap:{TAP}')
+    def __init__(self, chip):
+        self.chip = chip  # as fl-model names it, and Linux its driver
+        self.pair = [Port(2, chip, 'x'), Port(3, chip, 'x')]
+        self.tapped = Port(4, chip, f'tap:{TAP}')
         self.no_tap = None
         self.proc = self.log = None
 
