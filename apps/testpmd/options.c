@@ -272,8 +272,9 @@ static int opt_tx_first(struct tp_conf *c, const char *arg)
 #define AT(field) offsetof(struct tp_conf, field)
 
 static const struct opt options[] = {
-	{ "allow", 'a', "URI", "a port: model:NAME,…, vfio-user:PATH or pci:ADDRESS,…; repeatable",
-	  CALL, .call = opt_uri },
+	{ "allow", 'a', "URI",
+	  "a port: model:NAME,…, vfio-user:PATH or pci:ADDRESS[,iommu=WAY]; repeatable", CALL,
+	  .call = opt_uri },
 	{ "interactive", 'i', NULL, "read commands; `help` lists them", FLAG, AT(interactive) },
 	{ "forward-mode", 0, "MODE",
 	  "io (default), mac, macswap, flowgen, rxonly, txonly, csum, icmpecho, 5tswap", CALL,
