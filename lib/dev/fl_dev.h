@@ -100,9 +100,10 @@ FL_API FL_MUST int fl_dev_enable(struct fl_dev *dev, bool on);
  */
 FL_API FL_MUST int fl_dev_reset(struct fl_dev *dev);
 /**
- * Reset of the bus or slot that the device is on, with all functions there. -EBUSY where that
- * would reset functions which are not open in this context (the message lists them), -EOPNOTSUPP
- * where there is none. No other thread opens, closes or releases a device of the context meanwhile.
+ * Reset of the bus or slot that the device is on, with all functions there; those that are open are
+ * not told, so initialise them anew. -EBUSY where that would reset functions which others may have,
+ * as they are in no group that is open in this context (the message lists them), -EOPNOTSUPP where
+ * there is none. No other thread opens, closes or releases a device of the context meanwhile.
  */
 FL_API FL_MUST int fl_dev_hot_reset(struct fl_dev *dev);
 /**

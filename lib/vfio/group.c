@@ -18,9 +18,11 @@ static struct fl_vk_group *find_group(const struct fl_vfio_kernel *k, int id)
 	return NULL;
 }
 
-bool fl_vk_container_has(const struct fl_vfio_kernel *k, int group)
+int fl_vk_group_fd(const struct fl_vfio_kernel *k, int group)
 {
-	return find_group(k, group) != NULL;
+	const struct fl_vk_group *g = find_group(k, group);
+
+	return g ? g->fd : -1;
 }
 
 /* ---- opening a group ------------------------------------------------------------------ */
@@ -283,14 +285,8 @@ static void ctnr_detach(struct fl_vk_dev *d)
 		end_group(d, g);
 }
 
-static int ctnr_group_fd(const struct fl_vk_dev *d)
-{
-	return d->group->fd;
-}
-
 const struct fl_vk_backend fl_vk_container = {
 	.name = "container",
 	.attach = ctnr_attach,
 	.detach = ctnr_detach,
-	.group_fd = ctnr_group_fd,
 };

@@ -298,14 +298,8 @@ static void iommufd_detach(struct fl_vk_dev *d)
 	close_iommu(d->k);
 }
 
-static int iommufd_group_fd(const struct fl_vk_dev *d)
-{
-	return -1;
-}
-
 const struct fl_vk_backend fl_vk_iommufd = {
 	.name = "iommufd",
 	.attach = iommufd_attach,
 	.detach = iommufd_detach,
-	.group_fd = iommufd_group_fd,
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Resets: of the function, and of the bus or slot that it is on. */
+#include "kernel_abi.h"
 #include "kernel_internal.h"
 
-#include <linux/pci_regs.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,17 +72,18 @@ static void address_of(const struct vfio_pci_dependent_device *f, char buf[16])
 	snprintf(buf, 16, "%04x:%02x:%02x.%x", f->segment, f->bus, f->devfn >> 3, f->devfn & 7u);
 }
 
-/* The device of ours that a function is, NULL = it is not ours. */
-static const struct fl_vk_dev *ours(const struct fl_vk_dev *d,
-				    const struct vfio_pci_dependent_device *f)
+/*
+ * Whether nobody else can have a function open: its group is held here, or for a cdev the kernel
+ * says that its iommufd holds it.
+ */
+static bool is_ours(const struct fl_vk_dev *d, const struct vfio_pci_hot_reset_info *info,
+		    uint32_t i)
 {
-	char address[16];
+	uint32_t id = info->devices[i].group_id;
 
-	address_of(f, address);
-	for (const struct fl_vk_dev *p = d->k->devs; p; p = p->next)
-		if (p->fd >= 0 && !strcmp(p->pci.address, address))
-			return p;
-	return NULL;
+	if (d->backend == &fl_vk_container)
+		return id <= INT_MAX && fl_vk_group_fd(d->k, (int)id) >= 0;
+	return info->flags & FL_VFIO_HOT_RESET_DEV_ID && id != FL_VFIO_HOT_RESET_NOT_OURS;
 }
 
 /* -EBUSY, with a message that lists the functions that are not ours. */
@@ -93,7 +95,7 @@ static int all_ours(const struct fl_vk_dev *d, const struct vfio_pci_hot_reset_i
 	for (uint32_t i = 0; i < info->count; i++) {
 		char address[16];
 
-		if (ours(d, &info->devices[i]))
+		if (is_ours(d, info, i))
 			continue;
 		address_of(&info->devices[i], address);
 		if (len < sizeof(list))
@@ -102,13 +104,13 @@ static int all_ours(const struct fl_vk_dev *d, const struct vfio_pci_hot_reset_i
 	if (!len)
 		return 0;
 	fl_err(d->dev.log, "vfio",
-	       "%s: a reset of its bus would also reset%s%s, which are not open here: open them in "
-	       "the same context, or do without the reset",
+	       "%s: a reset of its bus would also reset%s%s, which others may have: open them in the "
+	       "same context, or do without the reset",
 	       d->pci.address, list, len < sizeof(list) ? "" : " ...");
 	return -EBUSY;
 }
 
-/* The kernel wants the group of each function shown, once; nothing where it has no groups. */
+/* The kernel wants the group of each function shown, once; of a cdev it knows. */
 static int reset_all(struct fl_vk_dev *d, const struct vfio_pci_hot_reset_info *info)
 {
 	struct vfio_pci_hot_reset *r = calloc(1, sizeof(*r) + info->count * sizeof(int32_t));
@@ -116,10 +118,9 @@ static int reset_all(struct fl_vk_dev *d, const struct vfio_pci_hot_reset_info *
 
 	if (!r)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < info->count; i++) {
-		const struct fl_vk_dev *p = ours(d, &info->devices[i]);
-		int fd = p->backend->group_fd(p);
-		bool known = fd < 0;
+	for (uint32_t i = 0; d->backend == &fl_vk_container && i < info->count; i++) {
+		int fd = fl_vk_group_fd(d->k, (int)info->devices[i].group_id);
+		bool known = false;
 
 		for (uint32_t k = 0; k < r->count && !known; k++)
 			known = r->group_fds[k] == fd;

@@ -70,7 +70,7 @@ static const char *not_iommufd(const struct fl_vk_dev *d)
 		return "a group or container was handed in";
 	if (d->pci.noiommu)
 		return "no IOMMU stands before the device";
-	if (fl_vk_container_has(d->k, d->pci.group))
+	if (fl_vk_group_fd(d->k, d->pci.group) >= 0)
 		return "its group is open already";
 	if (!*d->pci.cdev)
 		return "the kernel shows no device cdev (Linux 6.6 with CONFIG_VFIO_DEVICE_CDEV)";

@@ -31,6 +31,10 @@ struct fl_abi_detach_pt {
 };
 #define FL_VFIO_DETACH_PT _IO(VFIO_TYPE, VFIO_BASE + 20)
 
+/* of struct vfio_pci_hot_reset_info: group_id is an id on the iommufd, or this: held by others */
+#define FL_VFIO_HOT_RESET_DEV_ID   1u
+#define FL_VFIO_HOT_RESET_NOT_OURS UINT32_MAX
+
 /* ---- iommufd: every structure begins with its size -------------------------------------- */
 
 #define FL_IOMMU_TYPE ';'

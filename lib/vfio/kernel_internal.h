@@ -24,8 +24,6 @@ struct fl_vk_backend {
 	int (*attach)(struct fl_vk_dev *d);
 	/** Undoes attach, closes d->fd; the last device of a container or iommufd ends it. */
 	void (*detach)(struct fl_vk_dev *d);
-	/** The group's fd, which a hot reset shows for each function it resets; -1 = needs none. */
-	int (*group_fd)(const struct fl_vk_dev *d);
 };
 
 extern const struct fl_vk_backend fl_vk_container; /* and without IOMMU */
@@ -51,7 +49,8 @@ struct fl_vk_dev {
 	/** who uses fd holds it; kdev.c takes it for writing around release and reattach */
 	pthread_rwlock_t lock;
 	int fd; /* the device; -1 = released */
-	/* the backend's own: the group; the device on the iommufd, hwpt NULL = one of the kernel's */
+	/* the backend's own: the group; the device on the iommufd, hwpt NULL = one of the kernel's
+	 */
 	struct fl_vk_group *group;
 	uint32_t devid;
 	struct fl_vk_ioas *ioas;
@@ -80,8 +79,8 @@ void fl_vk_refused(const struct fl_vk_dev *d, const char *what, int rc);
  */
 bool fl_vk_is_vfio(const char *driver);
 
-/* group.c: whether a device of the group is open through a container */
-bool fl_vk_container_has(const struct fl_vfio_kernel *k, int group);
+/* group.c: of a group whose devices are open through a container, else -1 */
+int fl_vk_group_fd(const struct fl_vfio_kernel *k, int group);
 
 /* kdev.c: the operations of a device that has its fd, whatever the backend */
 extern const struct fl_vfio_ops fl_vk_container_ops, fl_vk_iommufd_ops; /* differ in name */

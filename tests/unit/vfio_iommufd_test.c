@@ -523,6 +523,54 @@ static void test_promised_ranges(void **state)
 	assert_int_equal(fake_maps(), 1);
 }
 
+/* ---- resets ---------------------------------------------------------------------------- */
+
+static uint32_t reset_flags, sibling;
+static unsigned reset_count;
+
+static bool hot_resets(struct fake_dev *d, unsigned long request, void *arg, int *rc)
+{
+	struct vfio_pci_hot_reset_info *info = arg;
+	const struct vfio_pci_hot_reset *r = arg;
+
+	*rc = 0;
+	if (request == VFIO_DEVICE_PCI_HOT_RESET) {
+		assert_int_equal(r->count, 0); /* no groups */
+		reset_count++;
+		return true;
+	}
+	if (request != VFIO_DEVICE_GET_PCI_HOT_RESET_INFO)
+		return false;
+	info->flags = reset_flags;
+	info->count = 2;
+	info->devices[0] =
+		(struct vfio_pci_dependent_device){ .group_id = d->devid, .bus = 1, .devfn = 0 };
+	info->devices[1] =
+		(struct vfio_pci_dependent_device){ .group_id = sibling, .bus = 1, .devfn = 1 };
+	return true;
+}
+
+static void test_hot_reset(void **state)
+{
+	struct fix *x = *state;
+
+	open_a(x);
+	fake.dev_ioctl = hot_resets;
+	reset_count = 0;
+	/* ids that are none: a kernel that says groups */
+	reset_flags = 0;
+	sibling = 5;
+	assert_int_equal(x->a->ops->hot_reset(x->a), -EBUSY);
+	reset_flags = FL_VFIO_HOT_RESET_DEV_ID;
+	sibling = FL_VFIO_HOT_RESET_NOT_OURS;
+	assert_int_equal(x->a->ops->hot_reset(x->a), -EBUSY);
+	assert_true(fake_logged("would also reset 0000:01:00.1, which others may have"));
+	assert_int_equal(reset_count, 0);
+	sibling = 0; /* of a group that the iommufd holds */
+	assert_int_equal(x->a->ops->hot_reset(x->a), 0);
+	assert_int_equal(reset_count, 1);
+}
+
 /* ---- page tables ----------------------------------------------------------------------- */
 
 static void test_hwpt_by_hand(void **state)
@@ -782,6 +830,7 @@ int main(void)
 		T(test_short_unmap),
 		T(test_area_in_reserved_window),
 		T(test_replay_refused),
+		T(test_hot_reset),
 		T(test_promised_ranges),
 		T(test_hwpt_by_hand),
 		T(test_dirty_log),
