@@ -243,7 +243,8 @@ static int device_fd(const struct fl_vk_dev *d, const struct fl_vk_group *g)
 		fl_err(d->k->log, "vfio",
 		       "%s: the kernel does not give the device out of group %d: %s%s",
 		       d->pci.address, g->id, strerror(-fd),
-		       fd == -ENODEV   ? "; is it bound to vfio-pci still?"
+		       fd == -ENODEV
+			       ? "; is it bound to vfio-pci still, and the group's file, if handed in, its own?"
 		       : fd == -EACCES ? "; a virtual function whose physical one asks for a token"
 		       : fd == -EBUSY  ? "; it is open elsewhere"
 				       : "");

@@ -41,6 +41,12 @@ static int open_cdev(struct fl_vk_dev *d)
 {
 	char name[64];
 
+	/* the kernel would bind another's as well */
+	if (d->how.cdev_fd >= 0 && !fl_vk_is_cdev(d->k, &d->pci, d->how.cdev_fd)) {
+		fl_err(d->k->log, "vfio", "%s: the file handed in is no cdev of its own (%s)",
+		       d->pci.address, *d->pci.cdev ? d->pci.cdev : "the kernel shows none");
+		return -EINVAL;
+	}
 	if (d->how.cdev_fd < 0 && !*d->pci.cdev) {
 		fl_vk_refused(d, "its cdev for iommufd", -EOPNOTSUPP);
 		return -EOPNOTSUPP;
@@ -135,7 +141,7 @@ int fl_vk_ioas_allow(struct fl_vk_ioas *a, const struct fl_iova_range *v, uint32
 
 /* ---- binding --------------------------------------------------------------------------- */
 
-static void explain_bind(const struct fl_vk_dev *d, bool ours, int rc)
+static void explain_bind(const struct fl_vk_dev *d, int rc)
 {
 	char why[384] = "";
 
@@ -153,28 +159,25 @@ static void explain_bind(const struct fl_vk_dev *d, bool ours, int rc)
 			why, sizeof(why),
 			"its group is open as %s/vfio/%d (close that, or use iommu=container), on another iommufd, or held by a driver of the host; other members: %.100s",
 			d->k->dev, d->pci.group, *d->pci.members ? d->pci.members : "none");
-	else if (rc == -EINVAL && ours)
+	else if (rc == -EINVAL)
 		snprintf(
 			why, sizeof(why),
-			"it is open elsewhere (`fuser -v %s/vfio/devices/%s` names by whom), or its IOMMU does not keep caches coherent",
+			"it is open elsewhere or was bound before it was handed in (`fuser -v %s/vfio/devices/%s` names by whom), or its IOMMU does not keep caches coherent",
 			d->k->dev, d->pci.cdev);
-	else if (rc == -EINVAL || rc == -ENOTTY)
-		snprintf(why, sizeof(why), "the file handed in is no cdev that nobody has bound");
 	else if (rc == -EBADFD)
 		snprintf(why, sizeof(why), "the file handed in as iommu-fd is no iommufd");
 	fl_err(d->k->log, "vfio", "%s: binding to the iommufd: %s%s%s", d->pci.address,
 	       strerror(-rc), *why ? "; " : "", why);
 }
 
-/* ours: the cdev was opened here, by its path */
-static int bind(struct fl_vk_dev *d, bool ours)
+static int bind(struct fl_vk_dev *d)
 {
 	struct fl_abi_bind_iommufd req = { .argsz = sizeof(req), .iommufd = d->k->iommu->fd };
 	int rc = fl_vk_ioctl(d->fd, FL_VFIO_BIND_IOMMUFD, &req);
 
 	if (rc < 0) {
-		explain_bind(d, ours, rc);
-		return rc == -EINVAL && ours ? -EBUSY : rc;
+		explain_bind(d, rc);
+		return rc == -EINVAL ? -EBUSY : rc;
 	}
 	d->devid = req.out_devid;
 	return 0;
@@ -255,14 +258,12 @@ static int join(struct fl_vk_dev *d)
 
 static int iommufd_attach(struct fl_vk_dev *d)
 {
-	bool ours;
 	int rc = 0;
 
 	if (d->how.opener && d->how.cdev_fd < 0)
 		rc = fl_vk_ask_opener(d, FL_VFIO_IOMMUFD);
 	if (rc)
 		return rc;
-	ours = d->how.cdev_fd < 0;
 	d->fd = open_cdev(d);
 	if (d->fd < 0) {
 		rc = d->fd;
@@ -271,7 +272,7 @@ static int iommufd_attach(struct fl_vk_dev *d)
 	}
 	rc = open_iommu(d);
 	if (!rc)
-		rc = bind(d, ours || d->how.opener);
+		rc = bind(d);
 	if (!rc)
 		rc = join(d);
 	if (rc) {

@@ -79,6 +79,9 @@ void fl_vk_refused(const struct fl_vk_dev *d, const char *what, int rc);
  */
 bool fl_vk_is_vfio(const char *driver);
 
+/** pci_sysfs.c: whether an open file is the cdev of the device. */
+bool fl_vk_is_cdev(const struct fl_vfio_kernel *k, const struct fl_vfio_pci *p, int fd);
+
 /* group.c: of a group whose devices are open through a container, else -1 */
 int fl_vk_group_fd(const struct fl_vfio_kernel *k, int group);
 

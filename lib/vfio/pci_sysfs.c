@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 static const struct fl_vfio_roots machine = { "/sys", "/dev" };
@@ -222,6 +224,19 @@ static void find_cdev(const struct fl_vfio_roots *r, struct fl_vfio_pci *p)
 			memcpy(p->cdev, name, strlen(name) + 1);
 	}
 	free_list(names, n);
+}
+
+bool fl_vk_is_cdev(const struct fl_vfio_kernel *k, const struct fl_vfio_pci *p, int fd)
+{
+	char want[24], have[24];
+	struct stat st;
+
+	if (!*p->cdev || fstat(fd, &st))
+		return false;
+	snprintf(have, sizeof(have), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
+	read_line(path("%s/bus/pci/devices/%s/vfio-dev/%s/dev", k->sys, p->address, p->cdev), want,
+		  sizeof(want));
+	return !strcmp(want, have);
 }
 
 int fl_vfio_pci_look(const struct fl_vfio_roots *roots, const char *address,

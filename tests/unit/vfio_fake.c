@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -204,12 +205,13 @@ struct fake_dev *fake_add(const char *address, int group, const char *driver)
 
 void fake_iommufd(const struct fake_dev *d, unsigned number)
 {
-	char name[96];
+	char name[96], text[24];
 
 	fake_file("dev/iommu", "");
 	snprintf(name, sizeof(name), "sys/bus/pci/devices/%s/vfio-dev/vfio%u/dev", d->address,
 		 number);
-	fake_file(name, "510:0\n");
+	snprintf(text, sizeof(text), "%u:%u\n", FAKE_CDEV_MAJOR, number);
+	fake_file(name, text);
 	snprintf(name, sizeof(name), "dev/vfio/devices/vfio%u", number);
 	fake_file(name, d->address);
 }
@@ -370,6 +372,31 @@ int __wrap_close(int fd)
 			fake.other_close(fd, was.name);
 	}
 	return __real_close(fd);
+}
+
+static void number_cdev(int fd, dev_t *rdev)
+{
+	const struct fake_fd *f = fake_fd_of(fd);
+	unsigned number;
+
+	if (f && f->kind == FAKE_CDEV && sscanf(f->name, "vfio/devices/vfio%u", &number) == 1)
+		*rdev = makedev(FAKE_CDEV_MAJOR, number);
+}
+
+int __wrap_fstat(int fd, struct stat *st)
+{
+	int rc = __real_fstat(fd, st);
+
+	number_cdev(fd, &st->st_rdev);
+	return rc;
+}
+
+int __wrap_fstat64(int fd, struct stat *st)
+{
+	int rc = __real_fstat64(fd, st);
+
+	number_cdev(fd, &st->st_rdev);
+	return rc;
 }
 
 /* ---- counting, beginning and end ------------------------------------------------------ */

@@ -4,9 +4,11 @@
 
 #include "vfio_fake.h"
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
-#define FAKE_FDS 1024
+#define FAKE_FDS	1024
+#define FAKE_CDEV_MAJOR 510u
 
 enum fake_kind { FAKE_NONE, FAKE_CTNR, FAKE_GROUP, FAKE_DEV, FAKE_CDEV, FAKE_IOMMU, FAKE_OTHER };
 
@@ -22,6 +24,10 @@ int __real_ioctl(int fd, unsigned long request, ...);
 int __wrap_open(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
 int __wrap_close(int fd);
+int __real_fstat(int fd, struct stat *st);
+int __wrap_fstat(int fd, struct stat *st);
+int __real_fstat64(int fd, struct stat *st); /* with 64-bit offsets all of them are one structure */
+int __wrap_fstat64(int fd, struct stat *st);
 int __wrap_ioctl(int fd, unsigned long request, ...);
 
 void fake_fd_add(int fd, enum fake_kind kind, void *obj, const char *name);

@@ -296,12 +296,19 @@ static void test_wrong_fds_handed_in(void **state)
 	struct fl_vfio_open how = by_iommufd;
 
 	how.cdev_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	assert_int_equal(fl_vfio_kernel_open(x->k, A, &how, &x->a), -ENOTTY);
-	assert_true(fake_logged("the file handed in is no cdev"));
+	assert_int_equal(fl_vfio_kernel_open(x->k, A, &how, &x->a), -EINVAL);
+	assert_true(fake_logged("the file handed in is no cdev of its own (vfio0)"));
+	/* another device's */
+	add(B, 6, 1);
+	how.cdev_fd = open_node("vfio/devices/vfio1");
+	assert_int_equal(fl_vfio_kernel_open(x->k, A, &how, &x->a), -EINVAL);
+	assert_int_equal(fake_log_lines("is no cdev of its own (vfio0)"), 2);
+	assert_int_equal(fake.devs[1].opens, 0);
 	how.cdev_fd = open_node("vfio/devices/vfio0");
 	fake.devs[0].devid = 77;
-	assert_int_equal(fl_vfio_kernel_open(x->k, A, &how, &x->a), -EINVAL);
-	assert_int_equal(fake_log_lines("no cdev that nobody has bound"), 2);
+	assert_int_equal(fl_vfio_kernel_open(x->k, A, &how, &x->a), -EBUSY);
+	assert_true(fake_logged("was bound before it was handed in"));
+	fake.devs[0].devid = 0;
 	how = by_iommufd;
 	how.iommu_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	assert_int_equal(fl_vfio_kernel_open(x->k, A, &how, &x->a), -EBADFD);
