@@ -76,6 +76,7 @@ static struct json_object *port_json(struct tp *tp, unsigned id)
 	add_text(o, "uri", p->uri);
 	add_text(o, "driver", p->info.driver);
 	add_text(o, "chip", p->info.chip);
+	add_text(o, "transport", fl_dev_transport(fl_port_dev(p->port)));
 	add_text(o, "mac", mac);
 	add_u64(o, "rx_packets", t.rx);
 	add_u64(o, "tx_packets", t.tx);

@@ -23,6 +23,7 @@ def report():
               'driver and address')
         check(p['rx_packets'] > 64 and p['tx_packets'] > 64, 'packets went around')
         check(p['rx_bytes'] >= 60 * p['rx_packets'], 'bytes')
+        check(p['transport'] == 'vfio-user' and p['chip'] == '82574L', 'what it is')
         check(not p['removed'] and p['rx_nombuf'] == p['rx_errors'] == 0, 'no errors')
     for key in ('rx_packets', 'tx_packets', 'rx_dropped', 'tx_dropped'):
         check(t[key] == sum(p[key] for p in j['ports']), f'total of {key}')
