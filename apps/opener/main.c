@@ -100,6 +100,22 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+/* A mistake shows when the opener starts, not when somebody asks. */
+static void tell_obstacles(const struct op_conf *c)
+{
+	enum fl_vfio_backend way = c->groups ? FL_VFIO_AUTO : FL_VFIO_IOMMUFD;
+	struct fl_vfio_pci p;
+	char why[800];
+
+	for (unsigned i = 0; i < c->ndevices; i++) {
+		if (fl_vfio_pci_look(&c->roots, c->devices[i], &p))
+			op_log("not yet: %s: no such PCI device", c->devices[i]);
+		else if (fl_vfio_pci_obstacle(&c->roots, &p, way, why, sizeof(why)))
+			op_log("not yet: %s%s", why,
+			       c->groups ? "" : " (containers take --group here)");
+	}
+}
+
 /* The nodes are root's own, so from here on root opens them with no capability. */
 static int drop_capabilities(void)
 {
@@ -168,6 +184,7 @@ int main(int argc, char **argv)
 	if (signals >= 0 && !drop_capabilities()) {
 		op_log("%u device%s for %s at %s", c.ndevices, c.ndevices == 1 ? "" : "s", c.user,
 		       c.socket);
+		tell_obstacles(&c);
 		rc = run(&c, sock, signals);
 	}
 	if (rc)

@@ -32,19 +32,23 @@ bool op_listed(const struct op_conf *c, const char *address)
 	return false;
 }
 
-/* Bridges are the kernel's own; nobody gets one through its group. */
+/* Bridges, to PCI or CardBus, are the kernel's own: vfio-pci takes none, whatever has them now. */
 static bool is_bridge(const struct op_conf *c, int group, const char *member)
 {
-	char *path, to[256];
-	ssize_t n;
+	char *path, cls[6] = "";
+	int fd;
 
-	if (asprintf(&path, "%s/kernel/iommu_groups/%d/devices/%s/driver", c->roots.sys, group,
+	if (asprintf(&path, "%s/kernel/iommu_groups/%d/devices/%s/class", c->roots.sys, group,
 		     member) < 0)
 		return false;
-	n = readlink(path, to, sizeof(to) - 1);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	free(path);
-	to[n < 0 ? 0 : n] = 0;
-	return n > 0 && !strcmp(strrchr(to, '/') ? strrchr(to, '/') + 1 : to, "pcieport");
+	if (fd < 0)
+		return false;
+	if (read(fd, cls, sizeof(cls)) != sizeof(cls))
+		*cls = 0;
+	close(fd);
+	return !memcmp(cls, "0x0604", 6) || !memcmp(cls, "0x0607", 6);
 }
 
 /* Who has a group's file can open each member that is bound to VFIO, now or later. */

@@ -13,6 +13,7 @@ from app import BUILD, check, run
 OPENER = os.path.join(BUILD, 'apps', 'fl-opener')
 ROOT = os.getuid() == 0
 NOBODY = 65534
+BRIDGE = '0000:00:1c.0'
 A, B, C, D = ('0000:01:00.0', '0000:01:00.1', '0000:02:00.0', '0000:03:00.0')
 
 
@@ -30,6 +31,7 @@ def device(top, address, group, driver='vfio-pci', cdev=None):
     os.symlink(f'{top}/sys/kernel/iommu_groups/{group}', f'{at}/iommu_group')
     os.symlink(f'{top}/sys/bus/pci/drivers/{driver}', f'{at}/driver')
     os.symlink(at, f'{top}/sys/kernel/iommu_groups/{group}/devices/{address}')
+    put(f'{at}/class', '0x060400\n' if address == BRIDGE else '0x020000\n')
     put(f'{top}/dev/vfio/{group}', f'group {group}')
     if cdev is not None:
         put(f'{at}/vfio-dev/vfio{cdev}/dev', '510:0\n')
@@ -43,7 +45,7 @@ def tree(top):
     device(top, A, 11, cdev=3)
     device(top, B, 12, cdev=4)
     device(top, C, 12, cdev=5)
-    device(top, '0000:00:1c.0', 12, 'pcieport')
+    device(top, BRIDGE, 12, 'shpchp')
     device(top, D, 13)
 
 
@@ -220,6 +222,15 @@ def arguments(top):
         check(r.returncode and says in r.stderr, f'{args}: {r.stderr}')
 
 
+def says_early(s):
+    end = time.time() + 5
+    while '0000:09:00.0: no such PCI device' not in s.text():
+        check(time.time() < end, f'a device that is not there: {s.text()}')
+        time.sleep(0.01)
+    check(f'not yet: {D} has no node of its own for iommufd' in s.text() and '--group' in s.text() and
+          f'not yet: {A}' not in s.text(), f'what cannot be handed out yet: {s.text()}')
+
+
 def sockets(top):
     s = Server(top, A)
     r = run(OPENER, '--socket', s.path, '--user', '0', A, rc=1)
@@ -253,7 +264,8 @@ def main():
         s = Server(top, A, B, C, D)
         check(ask(s.path, f'open {B} container\n') == 'ok [group 12] [container]', 'a whole group')
         s.end()
-        s = Server(top, A, group=False)
+        s = Server(top, A, D, '0000:09:00.0', group=False)
+        says_early(s)
         check(ask(s.path, f'open {A} container\n').startswith('error 13 the opener hands out no groups'),
               'groups only when told')
         s.end()
