@@ -204,22 +204,18 @@ int fl_dev_reset(struct fl_dev *dev)
 
 	if (fl_dev_removed(dev))
 		return -ENODEV;
+	dev->failed = false;
 	if (dev->vd->resettable)
 		err = dev->vd->ops->reset(dev->vd);
-	if (err == -EOPNOTSUPP)
-		return fl_dev_hot_reset(dev);
-	if (!err)
-		dev->failed = false;
-	return err;
+	return err == -EOPNOTSUPP ? fl_dev_hot_reset(dev) : err;
 }
 
 int fl_dev_hot_reset(struct fl_dev *dev)
 {
-	int err = fl_dev_removed(dev) ? -ENODEV : dev->vd->ops->hot_reset(dev->vd);
-
-	if (!err)
-		dev->failed = false;
-	return err;
+	if (fl_dev_removed(dev))
+		return -ENODEV;
+	dev->failed = false;
+	return dev->vd->ops->hot_reset(dev->vd);
 }
 
 bool fl_dev_removed(const struct fl_dev *dev)

@@ -60,7 +60,7 @@ struct fl_dev {
 	bool gone;
 	/** all is given back; the BARs are memory of ours */
 	bool released;
-	/** told once each, until it is reattached (or reset: error) */
+	/** told once each, until it is reattached (error: or a reset is tried) */
 	bool requested, failed;
 	/** when a register last read all ones and the device was there; read without a lock */
 	uint64_t looked_ns;

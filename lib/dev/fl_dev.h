@@ -204,7 +204,7 @@ enum fl_dev_event {
 	 * FL_DEV_REMOVED follows.
 	 */
 	FL_DEV_REQUEST,
-	/** an uncorrectable error was reported (AER): reset it; told once until then */
+	/** an uncorrectable error was reported (AER): reset it; told once until that is tried */
 	FL_DEV_ERROR,
 };
 /** One handler a device, run by fl_ctx_dispatch(). The driver's port layer takes it. */

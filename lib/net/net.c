@@ -30,11 +30,10 @@ static void set_bursts_none(struct fl_port *p)
 
 static void on_dev_event(struct fl_dev *dev, enum fl_dev_event ev, void *arg)
 {
-	struct fl_port *p = arg;
-
 	static const enum fl_port_event events[] = { [FL_DEV_REMOVED] = FL_PORT_REMOVED,
 						     [FL_DEV_REQUEST] = FL_PORT_REQUEST,
 						     [FL_DEV_ERROR] = FL_PORT_ERROR };
+	struct fl_port *p = arg;
 
 	/* traffic ends in each case; threads may poll on, and find nothing */
 	set_bursts_none(p);
@@ -502,10 +501,10 @@ int fl_port_reset(struct fl_port *p)
 				"no reset of the function (%s)",
 				fl_net_uri(p), strerror(-rc));
 	}
-	p->failed = false;
 	rc = p->ops.hw_reset(p);
 	if (rc)
 		return rc;
+	p->failed = false;
 	return p->resume ? fl_port_start(p) : 0;
 }
 

@@ -608,6 +608,17 @@ static void test_error(void **state)
 	nic.d.resettable = false;
 	assert_int_equal(fl_port_reset(port), 0);
 	assert_int_equal(fl_rx_burst(fl_port_rxq(port, 0), pkts, 4), 4);
+	/* and tells of the next error all the same; one that did not come back is reset whole again
+	 */
+	tell(FL_VFIO_IRQ_ERR);
+	assert_int_equal(events[FL_PORT_ERROR], 3);
+	nic.d.resettable = true;
+	toy(port)->fail = -EIO;
+	assert_int_equal(fl_port_reset(port), -EIO);
+	assert_int_equal(nic.resets, 2);
+	assert_int_equal(fl_port_reset(port), 0);
+	assert_int_equal(nic.resets, 3);
+	assert_int_equal(fl_rx_burst(fl_port_rxq(port, 0), pkts, 4), 4);
 }
 
 /* ---- fl_tx_prepare --------------------------------------------------------------------- */
