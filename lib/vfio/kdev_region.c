@@ -147,8 +147,6 @@ static int parse_sparse(struct fl_vk_dev *d, unsigned index, const uint8_t *cap,
 	memcpy(&head, cap, sizeof(head));
 	if (head.nr_areas > (len - sizeof(head)) / sizeof(a))
 		return bad(d, index, "more areas to map than fit in it");
-	if (!head.nr_areas)
-		r->flags &= ~FL_VFIO_REGION_F_MMAP;
 	for (uint32_t i = 0; i < head.nr_areas; i++) {
 		memcpy(&a, cap + sizeof(head) + i * sizeof(a), sizeof(a));
 		if (a.offset > r->size || a.size > r->size - a.offset)
@@ -157,6 +155,9 @@ static int parse_sparse(struct fl_vk_dev *d, unsigned index, const uint8_t *cap,
 		if (a.size && r->nsparse < FL_VFIO_MAX_SPARSE)
 			r->sparse[r->nsparse++] = (struct fl_vfio_sparse){ a.offset, a.size };
 	}
+	/* no list would mean all of it */
+	if (!r->nsparse)
+		r->flags &= ~FL_VFIO_REGION_F_MMAP;
 	return 0;
 }
 

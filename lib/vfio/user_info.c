@@ -119,8 +119,6 @@ static int parse_sparse(struct fl_vu *u, struct fl_vfio_region *r, const uint8_t
 		return fl_vu_kill(u, -EPROTO,
 				  "a sparse mmap capability lists %u areas in %zu bytes",
 				  cap.nr_areas, len);
-	if (!cap.nr_areas)
-		r->flags &= ~FL_VFIO_REGION_F_MMAP;
 	for (uint32_t i = 0; i < cap.nr_areas; i++) {
 		memcpy(&a, p + sizeof(cap) + i * sizeof(a), sizeof(a));
 		if (a.offset > r->size || a.size > r->size - a.offset)
@@ -129,6 +127,9 @@ static int parse_sparse(struct fl_vu *u, struct fl_vfio_region *r, const uint8_t
 		if (a.size && r->nsparse < FL_VFIO_MAX_SPARSE)
 			r->sparse[r->nsparse++] = (struct fl_vfio_sparse){ a.offset, a.size };
 	}
+	/* no list would mean all of it */
+	if (!r->nsparse)
+		r->flags &= ~FL_VFIO_REGION_F_MMAP;
 	return 0;
 }
 

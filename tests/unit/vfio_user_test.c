@@ -1533,17 +1533,38 @@ static bool no_fd(struct peer *p, struct msg *m)
 	return true;
 }
 
-static void test_region_without_fd(void **state)
+/* What can be mapped is a list of areas without a byte. */
+static bool empty_areas(struct peer *p, struct msg *m)
 {
-	struct fix *f = *state;
+	struct sparse_reply r = bar0_info();
+
+	if (m->h.cmd != FL_VU_DEVICE_GET_REGION_INFO || p->ncmds[m->h.cmd] != 1)
+		return false;
+	r.areas[0].size = r.areas[1].size = 0;
+	spoil_bar0(p, m, &r);
+	return true;
+}
+
+static void not_mapped(struct fix *f, bool (*hook)(struct peer *p, struct msg *m))
+{
 	struct fl_vfio_region r;
 	void *p;
 
-	f->p->hook = no_fd;
+	f->p->hook = hook;
 	assert_int_equal(open_link(f), 0);
 	assert_int_equal(f->d->ops->region_info(f->d, 0, &r), 0);
 	assert_int_equal(r.flags, FL_VFIO_REGION_F_READ | FL_VFIO_REGION_F_WRITE);
 	assert_int_equal(f->d->ops->region_mmap(f->d, 0, 0, 0x1000, &p), -EOPNOTSUPP);
+}
+
+static void test_region_without_fd(void **state)
+{
+	not_mapped(*state, no_fd);
+}
+
+static void test_region_of_empty_areas(void **state)
+{
+	not_mapped(*state, empty_areas);
 }
 
 static bool unmap_bare(struct peer *p, struct msg *m)
@@ -1728,6 +1749,7 @@ int main(void)
 		T(test_unsolicited),
 		T(test_long_info),
 		T(test_region_without_fd),
+		T(test_region_of_empty_areas),
 		T(test_unmap_bare),
 		T(test_removal),
 		T(test_reattach),
