@@ -2,7 +2,7 @@
 # Thin: every target is a few commands that you could type yourself. Meson does the work.
 #   make demo    install what is missing, build, run the main job on modelled hardware
 #   make test    the same for the tests (unit, driver, app, lint, sanitizers, fuzz smoke, aarch64,
-#                the quick guests)
+#                the quick guests; ALL=1: every guest, as CI runs it)
 #   make test-vm only the guests, and all of them: devices of QEMU under real kernels
 #   make bench   measure beside DPDK; writes build/bench.json
 #   make lint    formatting and the tree's own rules
@@ -25,8 +25,8 @@ demo: build
 	@apps/demo/demo.py $(BUILD)
 
 test:
-	@config/setup.sh build test cross
-	@tests/run.py
+	@config/setup.sh build test cross $(if $(ALL),vm)
+	@tests/run.py $(if $(ALL),--all)
 
 test-vm:
 	@config/setup.sh build test vm
