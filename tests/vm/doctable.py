@@ -1,29 +1,36 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The table of what was tried, in a page between two comments; the rest of the page is not touched."""
+"""Tables of what was tried and what it cost, in a page between comments; nothing else is touched."""
 import glob
 import json
 import os
 
-BEGIN = '<!-- tests/vm/run.py writes from here -->'
-END = '<!-- tests/vm/run.py writes to here -->'
-COLUMNS = ['what', 'kernel', 'qemu', 'iommu', 'device', 'backend', 'interrupt', 'packets', 'result']
+# what the comments say, and columns
+TABLES = {'tried': ('', ['what', 'kernel', 'qemu', 'iommu', 'device', 'backend', 'interrupt',
+                         'packets', 'result']),
+          'cost': ('the cost ', ['what', 'container', 'iommufd', 'ratio'])}
 
 
-def table(rows):
-    lines = ['| ' + ' | '.join(COLUMNS) + ' |', '|' + ' --- |' * len(COLUMNS)]
-    lines += ['| ' + ' | '.join(r[c] for c in COLUMNS) + ' |' for r in rows]
+def table(columns, rows):
+    lines = ['| ' + ' | '.join(columns) + ' |', '|' + ' --- |' * len(columns)]
+    lines += ['| ' + ' | '.join(r[c] for c in columns) + ' |' for r in rows]
     return '\n'.join(lines)
 
 
 def write(page, folder):
-    """the rows of all lanes that ran with this build folder"""
+    """the rows of all lanes that ran with this build folder; a table that none has stays as it is"""
     rows = []
     for name in sorted(glob.glob(os.path.join(folder, '*.json'))):
         with open(name) as f:
             rows += json.load(f)
     with open(page) as f:
         text = f.read()
-    head, rest = text.split(BEGIN, 1)
-    tail = rest.split(END, 1)[1]
+    for name, (label, columns) in TABLES.items():
+        mine = [r for r in rows if r.get('table', 'tried') == name]
+        if mine:
+            begin, end = (f'<!-- tests/vm/run.py writes {label}{where} here -->'
+                          for where in ('from', 'to'))
+            head, rest = text.split(begin, 1)
+            tail = rest.split(end, 1)[1]
+            text = f'{head}{begin}\n{table(columns, mine)}\n{end}{tail}'
     with open(page, 'w') as f:
-        f.write(f'{head}{BEGIN}\n{table(rows)}\n{END}{tail}')
+        f.write(text)

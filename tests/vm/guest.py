@@ -75,8 +75,12 @@ class Guest:
     def testpmd(self, nics, *options, before='', wrap='{}'):
         return Testpmd(self, nics, options, before, wrap)
 
+    @property
+    def backend(self):
+        return self.machine.backend or self.lane.backend
+
     def uri(self, nic):
-        return f'pci:{nic.address},iommu={self.lane.backend}'
+        return f'pci:{nic.address},iommu={self.backend}'
 
     def hard_interrupts(self, nic):
         """{kind: count} of what vfio-pci has asked for: intx, msi, msix"""
@@ -118,7 +122,12 @@ class Guest:
         self.rows.append({
             'what': what, 'kernel': self.lane.kernel.version, 'qemu': self.lane.qemu.version,
             'iommu': self.machine.iommu, 'device': ', '.join(n.model for n in nics),
-            'backend': self.lane.backend, 'interrupt': interrupt, 'packets': packets})
+            'backend': self.backend, 'interrupt': interrupt, 'packets': packets})
+
+    def cost(self, what, container, iommufd):
+        """a row of the other table there; nanoseconds"""
+        self.rows.append({'table': 'cost', 'what': what, 'container': span(container),
+                          'iommufd': span(iommufd), 'ratio': f'{iommufd / container:.2f}'})
 
 
 class Testpmd:
@@ -151,6 +160,11 @@ class Testpmd:
         status = self.job.wait(seconds)
         same(status, 0, f'exit status of fl-testpmd, which said:\n{self.job.output()}\n')
         return json.loads(self.vm.out(f'cat {self.report}'))
+
+
+def span(ns):
+    unit, size = ('s', 1e9) if ns >= 1e9 else ('ms', 1e6) if ns >= 1e6 else ('µs', 1e3)
+    return f'{ns / size:.3g} {unit}'
 
 
 def same(got, want, what):

@@ -3,7 +3,8 @@
 import re
 
 BAD = re.compile(
-    r'WARNING|\bBUG\b|\bOops\b|Call Trace|DMAR.*(?:\[DMA|fault|error)|DRHD: handling|lockdep_|'
+    r'WARNING|kernel taint|\bBUG\b|\bOops\b|Call Trace|lockdep_|'
+    r'DMAR.*(?:\[DMA|fault|error)|DRHD: handling|'
     r'(?i:kernel panic|general protection|possible (?:circular|recursive|irq lock)|suspicious rcu|'
     r'bad unlock|held lock|INFO: (?:task|rcu|trying)|(?:soft|hard) ?lockup|self-detected stall|'
     r'nobody cared|refcount_t|ubsan|kasan|use-after-free|segfault|traps:|page allocation failure)')

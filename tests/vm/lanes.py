@@ -3,11 +3,14 @@
 import os
 from dataclasses import dataclass, field, replace
 
+import cases_cost as cost
 import cases_linux
 import cases_models
 import cases_refused as refused
 import cases_removal as removal
 import cases_traffic as traffic
+import cases_unsafe as unsafe
+import cases_written as written
 import fetch
 import kernel
 from models import Models
@@ -15,7 +18,8 @@ from vm import Nic
 import peer
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PROGRAMS = ['apps/fl-testpmd', 'apps/fl-devinfo', 'tests/vm/vm-refuse']
+PROGRAMS = ['apps/fl-testpmd', 'apps/fl-devinfo', 'tests/vm/vm-refuse', 'tests/vm/vm-cost',
+            'tests/vm/vm-written']
 MODULES = ['vfio_iommu_type1', 'vfio-pci', 'e1000', 'e1000e', 'bridge']
 
 
@@ -28,6 +32,7 @@ class Machine:
     append: str = 'intel_iommu=on,sm_on'
     memory: int = 512
     cpu: str = 'qemu64'
+    backend: str = ''                # in place of the lane's
     helper: object = None            # has devices that are not QEMU's, and its arguments for them
 
 
@@ -74,6 +79,33 @@ def no_iommu():
     return Machine('no-iommu', 'none', [Nic('e1000e', 3, bind=False)])
 
 
+def priced():
+    """room for an area of 1 GiB in small pages and in hugepages"""
+    return Machine('cost', 'VT-d, 48 bits', [Nic('e1000', 2), Nic('e1000e', 3)],
+                   ['intel-iommu,intremap=on,aw-bits=48'],
+                   'intel_iommu=on,sm_on hugepages=512', 3072)
+
+
+def unsafe_mode():
+    return Machine('unsafe', 'none', [Nic('e1000', 2, bind=False), Nic('e1000e', 3, bind=False)],
+                   append='vfio.enable_unsafe_noiommu_mode=1 hugepages=32', backend='noiommu')
+
+
+def costs():
+    return [*(Case(f'cost: map and unmap 1 GiB, {cost.PAGES[p]}', cost.maps, (p,))
+              for p in cost.PAGES),
+            *(Case(f'cost: {cost.KINDS[k]} of {m}', cost.interrupts, (m, k))
+              for m, k in (('e1000e', 'msix'), ('e1000e', 'intx'), ('e1000', 'intx')))]
+
+
+def without():
+    return [*(Case(f'no IOMMU: {m} by name, {k}', unsafe.traffic, (m, k))
+              for m, k in (('e1000e', 'MSI-X'), ('e1000', 'INTx'))),
+            Case('refused: no IOMMU, not by name', unsafe.by_name_alone,
+                 ('auto', 'container', 'iommufd')),
+            Case('refused: no IOMMU, no hugepages', unsafe.no_hugepages)]
+
+
 def driven():
     """what our driver and the transport do"""
     by_kind = [(m, k) for m, kinds in (('e1000', ['legacy']), ('e1000e', ['legacy', 'msi', 'msix']))
@@ -104,7 +136,8 @@ def refusals():
 
 def only_stock():
     """what takes modules that can go, or a kernel without iommufd"""
-    return [Case('refused: no /dev/vfio', refused.no_vfio),
+    return [Case('dirty-page log: all that is pinned', written.all_pinned),
+            Case('refused: no /dev/vfio', refused.no_vfio),
             Case('refused: iommufd absent', refused.no_iommufd),
             Case('refused: no-IOMMU mode absent', refused.no_noiommu),
             Case('refused: entry limit reached', refused.entries)]
@@ -118,7 +151,10 @@ def stock():
 
 
 def iommufd():
-    return [(full(), [*driven(), *refusals()]),
+    return [(full(), [*driven(), *refusals(),
+                      Case('refused: dirty-page log of an IOMMU without one', written.refused)]),
+            (priced(), costs()),
+            (unsafe_mode(), without()),
             (no_remapping(), [Case('refused: no interrupt remapping', refused.no_remapping)]),
             (no_iommu(), [Case('refused: no IOMMU', refused.no_iommu)])]
 

@@ -138,6 +138,9 @@ class Runner:
                 result, why, rows = self.attempt(case)
                 self.report.case(case.name, result, why, time.time() - start)
                 for r in rows:
+                    if r.get('table') == 'cost':
+                        self.report.line(f'        {r["what"]}: container {r["container"]}, '
+                                         f'iommufd {r["iommufd"]}: {r["ratio"]}')
                     self.report.rows.append({**r, 'result': 'ok' if result == 'ok' else 'failed'})
         finally:
             self.shut()
@@ -149,7 +152,7 @@ def main():
     ap.add_argument('--build', default=os.path.join(ROOT, 'build'), help='Meson build folder')
     ap.add_argument('-k', metavar='TEXT', default='', help='only cases whose name has it')
     ap.add_argument('--list', action='store_true', help='only name the cases')
-    ap.add_argument('--doc', metavar='FILE', help='rewrite the table of this page with the results')
+    ap.add_argument('--doc', metavar='FILE', help='rewrite the tables of this page with the results')
     ap.add_argument('--warm', action='store_true',
                     help='only exit with 0 if what the lanes take minutes to make is in the cache')
     args = ap.parse_args()
