@@ -97,31 +97,6 @@ static void uncount(struct fl_vk_dev *d)
 		fl_vk_hwpt_free(h);
 }
 
-/* pt: of the page table, or the IOAS and h = NULL */
-static int attach(struct fl_vk_dev *d, struct fl_vk_ioas *a, struct fl_vk_hwpt *h, uint32_t pt)
-{
-	struct fl_abi_attach_pt req = { .argsz = sizeof(req), .pt_id = pt };
-	int rc = fl_vk_ioctl(d->fd, FL_VFIO_ATTACH_PT, &req);
-
-	if (rc < 0)
-		return rc;
-	pthread_mutex_lock(&a->lock);
-	if (h)
-		h->users++;
-	else
-		a->nplain++;
-	pthread_mutex_unlock(&a->lock);
-	uncount(d);
-	d->ioas = a;
-	d->hwpt = h;
-	return 0;
-}
-
-int fl_vk_hwpt_attach(struct fl_vk_dev *d, struct fl_vk_hwpt *h)
-{
-	return attach(d, h->ioas, h, h->id);
-}
-
 void fl_vk_pt_detach(struct fl_vk_dev *d)
 {
 	struct fl_abi_detach_pt req = { .argsz = sizeof(req) };
@@ -130,6 +105,37 @@ void fl_vk_pt_detach(struct fl_vk_dev *d)
 	if (rc < 0) /* closing it does the same */
 		fl_debug(d->k->log, "vfio", "%s: detach: %s", d->pci.address, strerror(-rc));
 	uncount(d);
+}
+
+/* pt: of the page table, or the IOAS and h = NULL */
+static int attach(struct fl_vk_dev *d, struct fl_vk_ioas *a, struct fl_vk_hwpt *h, uint32_t pt)
+{
+	struct fl_abi_attach_pt req = { .argsz = sizeof(req), .pt_id = pt };
+	int rc = fl_vk_ioctl(d->fd, FL_VFIO_ATTACH_PT, &req);
+	bool unlogged;
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&a->lock);
+	if (h)
+		h->users++;
+	else
+		a->nplain++;
+	/* from here on no log starts that this device is not in, but one may have */
+	unlogged = a->logging && !h;
+	pthread_mutex_unlock(&a->lock);
+	uncount(d);
+	d->ioas = a;
+	d->hwpt = h;
+	if (!unlogged)
+		return 0;
+	fl_vk_pt_detach(d);
+	return -EOPNOTSUPP;
+}
+
+int fl_vk_hwpt_attach(struct fl_vk_dev *d, struct fl_vk_hwpt *h)
+{
+	return attach(d, h->ioas, h, h->id);
 }
 
 static bool can_log(const struct fl_vk_dev *d, const struct fl_vk_iommu *i)
@@ -170,13 +176,5 @@ static int attach_logged(struct fl_vk_dev *d, struct fl_vk_ioas *a)
  */
 int fl_vk_pt_attach(struct fl_vk_dev *d, struct fl_vk_ioas *a)
 {
-	int rc = attach_logged(d, a);
-	bool logging;
-
-	if (!rc)
-		return 0;
-	pthread_mutex_lock(&a->lock);
-	logging = a->logging;
-	pthread_mutex_unlock(&a->lock);
-	return logging ? rc : attach(d, a, NULL, a->id);
+	return attach_logged(d, a) ? attach(d, a, NULL, a->id) : 0;
 }

@@ -110,6 +110,9 @@ struct fake {
 	bool by_process; /* iommufd charges the process and not the user */
 	/** iommufd cuts its windows into so many more than there are */
 	unsigned more_windows;
+	/** when a cdev is attached to an IOAS */
+	void (*on_attach)(void *arg);
+	void *on_attach_arg;
 	/** answers that make no sense: of IOAS_IOVA_RANGES */
 	void (*edit_ranges)(void *answer);
 

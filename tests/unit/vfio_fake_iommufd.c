@@ -382,6 +382,8 @@ static int attach(struct fake_dev *d, struct fl_abi_attach_pt *req)
 		return -EINVAL;
 	if (!maps_suit(a ? a : h->ioas, d->g))
 		return -EADDRINUSE;
+	if (a && fake.on_attach)
+		fake.on_attach(fake.on_attach_arg);
 	h = h ? h : pick(a, d);
 	for (unsigned i = 0; i < fake.ndevs; i++)
 		if (&fake.devs[i] != d && fake.devs[i].g == d->g && fake.devs[i].hwpt &&

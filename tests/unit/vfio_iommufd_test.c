@@ -390,7 +390,7 @@ static void test_group_not_viable(void **state)
 {
 	fake_add("0000:01:00.1", 5, "ahci");
 	fake_group(5)->viable = false;
-	refused(*state, -EBUSY, "held by a driver of the host", "0000:01:00.1 (ahci)");
+	refused(*state, -EBUSY, "shares IOMMU group 5 with", "0000:01:00.1 (ahci)");
 }
 
 static void test_open_elsewhere(void **state)
@@ -650,6 +650,32 @@ static void test_dirty_log(void **state)
 	assert_false(fake.devs[0].hwpt->dirty_on);
 }
 
+/* Another thread starts the log between the question whether the device can be logged and its
+ * coming. */
+static void start_log(void *arg)
+{
+	struct fix *x = arg;
+
+	fake.on_attach = NULL;
+	assert_int_equal(dirty_log(x->a, true), 0);
+}
+
+static void test_dirty_log_starts_meanwhile(void **state)
+{
+	struct fix *x = *state;
+
+	fake.devs[0].can_log = true;
+	add(B, 6, 1);
+	open_a(x);
+	fake.on_attach = start_log;
+	fake.on_attach_arg = x;
+	assert_int_equal(open_dev(x, B, &x->b), -EOPNOTSUPP);
+	assert_true(fake.devs[0].hwpt->dirty_on);
+	assert_null(fake.devs[1].hwpt);
+	assert_int_equal(vk(x->a)->ioas->nplain, 0);
+	assert_true(fake_logged("this IOMMU logs no writes"));
+}
+
 static void test_dirty_log_of_two(void **state)
 {
 	struct fix *x = *state;
@@ -841,6 +867,7 @@ int main(void)
 		T(test_promised_ranges),
 		T(test_hwpt_by_hand),
 		T(test_dirty_log),
+		T(test_dirty_log_starts_meanwhile),
 		T(test_dirty_log_of_two),
 		T(test_no_dirty_log),
 		T(test_hostile_ranges),
