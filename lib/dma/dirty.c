@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PAGE_LEAST 4096u
+
 /* ---- bits ------------------------------------------------------------------------------ */
 
 static size_t words_for(uint64_t bytes, uint64_t page)
@@ -164,8 +166,9 @@ static int start(struct fl_dma_space *s)
 	failed = d;
 	for (d = s->domains; rc && d != failed; d = d->next)
 		(void)switch_log(d, false); /* said there */
+	/* before there is a domain a byte would be a page */
 	if (!rc)
-		s->dirty_page = s->granule;
+		s->dirty_page = s->granule > PAGE_LEAST ? s->granule : PAGE_LEAST;
 	return rc;
 }
 

@@ -224,7 +224,7 @@ FL_API FL_MUST int fl_dma_dirty_stop(struct fl_dma_space *s);
  * any device wrote to since the last read (or since the start). A log may be coarser than asked,
  * never finer: type1 says of all pinned pages that they are dirty.
  * @off, @len  bytes, multiples of `page`
- * @page       power of two, at least the lowest page size of every domain
+ * @page       power of two, at least 4096 and the lowest page size of every domain
  * @bitmap     len / page bits, in words of 64; written whole
  * Errors: -EINVAL (sizes; the log was not started), what a domain said.
  */
@@ -244,7 +244,7 @@ FL_API void fl_dma_mem_opts(struct fl_dma_space *s, uint64_t len, struct fl_mem_
 struct fl_dma_stats {
 	uint64_t areas, domains;
 	/** bytes in areas; bytes mapped in at least one domain; bytes that mapping has pinned
-	 *  (domains that pin, each area once), which is what RLIMIT_MEMLOCK is charged */
+	 *  (each area once; RLIMIT_MEMLOCK is charged for it by each domain that pins) */
 	uint64_t owned_bytes, mapped_bytes, pinned_bytes;
 	uint64_t maps, unmaps, map_errors, unmap_errors, replays;
 	/** entries in use, most in any domain */

@@ -81,7 +81,7 @@ static uint64_t pinning_domains(const struct fl_dma_space *s)
 	uint64_t n = 0;
 
 	for (const struct fl_dma_domain *d = s->domains; d; d = d->next)
-		n += d->pins;
+		n += d->pins && !d->gone;
 	return s->domains ? n : 1;
 }
 

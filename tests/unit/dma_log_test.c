@@ -409,6 +409,24 @@ static void test_check_after_change(void **state)
 	end(s);
 }
 
+/* Without a domain there is nothing to tell, and it costs a bit a page all the same. */
+static void test_log_of_nobody(void **state)
+{
+	struct fl_dma_space *s = new_space();
+	struct fl_mem m = mem_at(VA, 2 * PAGE);
+	struct fl_dma_area *a = map(s, &m, NULL);
+	uint64_t bits[PAGE];
+
+	assert_int_equal(fl_dma_dirty_start(s), 0);
+	assert_int_equal(fl_dma_dirty_read(a, 0, PAGE, 1, bits), -EINVAL);
+	bits[0] = ~0ull;
+	assert_int_equal(fl_dma_dirty_read(a, 0, 2 * PAGE, PAGE, bits), 0);
+	assert_int_equal(bits[0], 0);
+	assert_int_equal(fl_dma_dirty_stop(s), 0);
+	unmap(a);
+	end(s);
+}
+
 /* A device that was released and comes back finds what was mapped meanwhile where it reaches. */
 static void test_windows_of_who_left(void **state)
 {
@@ -457,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_physical_without_locate),
 		cmocka_unit_test(test_check_after_change),
 		cmocka_unit_test(test_windows_of_who_left),
+		cmocka_unit_test(test_log_of_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
