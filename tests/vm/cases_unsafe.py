@@ -27,12 +27,11 @@ def warned(g, text):
     return int(g.vm.out(f'dmesg | grep -c "{text}" || true'))
 
 
-def traffic(g, model, interrupt):
+def traffic(g, model, interrupt, *options):
     nic = g.nic(model)
     with bound(g, nic):
         same(warned(g, TAINT), 1, 'warnings of the kernel that it is tainted')
-        # a pool in one hugepage of 2 MiB
-        pmd = g.testpmd([nic], '--rx-intr', '--total-num-mbufs=900', '--mbcache=32').ready()
+        pmd = g.testpmd([nic], '--rx-intr', *options).ready()
         there_and_back(nic, frames=FRAMES)
         pmd.quit()
         said = pmd.job.output()

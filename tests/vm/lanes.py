@@ -91,6 +91,14 @@ def unsafe_mode():
                    append='vfio.enable_unsafe_noiommu_mode=1 hugepages=32', backend='noiommu')
 
 
+def unsafe_large():
+    """room for a hugepage of 1 GiB, above 4 GiB, where the 82540EM does not reach"""
+    return Machine('unsafe-large', 'none', [Nic('e1000e', 3, bind=False)],
+                   append='vfio.enable_unsafe_noiommu_mode=1 hugepagesz=1G hugepages=1 '
+                          'hugepagesz=2M hugepages=16',
+                   memory=3072, cpu='qemu64,+pdpe1gb', backend='noiommu')
+
+
 def costs():
     return [*(Case(f'cost: map and unmap 1 GiB, {cost.PAGES[p]}', cost.maps, (p,))
               for p in cost.PAGES),
@@ -99,7 +107,8 @@ def costs():
 
 
 def without():
-    return [*(Case(f'no IOMMU: {m} by name, {k}', unsafe.traffic, (m, k))
+    small = ('--total-num-mbufs=900', '--mbcache=32')  # a pool in one hugepage of 2 MiB
+    return [*(Case(f'no IOMMU: {m} by name, {k}', unsafe.traffic, (m, k, *small))
               for m, k in (('e1000e', 'MSI-X'), ('e1000', 'INTx'))),
             Case('refused: no IOMMU, not by name', unsafe.by_name_alone,
                  ('auto', 'container', 'iommufd')),
@@ -155,6 +164,8 @@ def iommufd():
                       Case('refused: dirty-page log of an IOMMU without one', written.refused)]),
             (priced(), costs()),
             (unsafe_mode(), without()),
+            (unsafe_large(), [Case('no IOMMU: a pool in a page of 1 GiB', unsafe.traffic,
+                                   ('e1000e', 'MSI-X'))]),
             (no_remapping(), [Case('refused: no interrupt remapping', refused.no_remapping)]),
             (no_iommu(), [Case('refused: no IOMMU', refused.no_iommu)])]
 
