@@ -26,8 +26,8 @@ static const struct argp_option options[] = {
 	  "hand out groups too (iommu=container); whoever has one can open each device in it, so "
 	  "all of them must be on the list",
 	  0 },
-	{ "sys", KEY_SYS, "PATH", 0, "another tree than /sys, for tests", 0 },
-	{ "dev", KEY_DEV, "PATH", 0, "another tree than /dev, for tests", 0 },
+	{ "sysfs", KEY_SYS, "DIR", 0, "another tree than /sys, for tests", 0 },
+	{ "devfs", KEY_DEV, "DIR", 0, "another tree than /dev, for tests", 0 },
 	{ 0 },
 };
 

@@ -55,7 +55,7 @@ class Server:
         self.log = open(f'{top}/log', 'w+')
         self.proc = subprocess.Popen(
             [OPENER, '--socket', self.path, '--user', str(NOBODY if user is None and ROOT else
-             os.getuid() if user is None else user), '--sys', f'{top}/sys', '--dev', f'{top}/dev',
+             os.getuid() if user is None else user), '--sysfs', f'{top}/sys', '--devfs', f'{top}/dev',
              *(['--group'] if group else []), *devices], stderr=self.log)
         end = time.time() + 5
         while 'devices for' not in self.text() and 'device for' not in self.text():
