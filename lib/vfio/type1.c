@@ -188,13 +188,26 @@ static int t1_map(void *arg, const struct fl_dma_mapping *m)
 	return 0;
 }
 
+/*
+ * The kernel takes a group whose last device goes (an unbind, a removal) out of its container as
+ * soon as that is closed. With the last group all mappings went, and each call answers -EINVAL.
+ */
+static bool taken_back(const struct fl_vk_ctnr *c)
+{
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+
+	return fl_vk_ioctl(c->fd, VFIO_IOMMU_GET_INFO, &info) == -EINVAL;
+}
+
 static int t1_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped)
 {
 	struct vfio_iommu_type1_dma_unmap un = { .argsz = sizeof(un), .iova = iova.v, .size = len };
 	struct fl_vk_ctnr *c = arg;
 	int rc = fl_vk_ioctl(c->fd, VFIO_IOMMU_UNMAP_DMA, &un);
 
-	if (rc < 0)
+	if (rc == -EINVAL && taken_back(c))
+		un.size = len;
+	else if (rc < 0)
 		return plain(rc);
 	*unmapped = un.size;
 	if (un.size && c->entries)

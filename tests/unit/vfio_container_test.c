@@ -240,6 +240,22 @@ static void test_release_reattach(void **state)
 	assert_int_equal(fake.devs[0].opens, 2);
 }
 
+/* the kernel was quicker: mappings and container are gone before we let go of them */
+static void test_release_for_an_unbind(void **state)
+{
+	struct fix *x = *state;
+
+	open_a(x);
+	assert_int_equal(map(x, 0, MIB), 0);
+	fake.unbinding = true;
+	x->a->ops->release(x->a);
+	assert_int_equal(fake_containers(), 0);
+	assert_int_equal(fake_log_lines("error ") + fake_log_lines("warning "), 0);
+	fake.unbinding = false;
+	assert_int_equal(x->a->ops->reattach(x->a), 0);
+	assert_int_equal(fake_maps(), 1);
+}
+
 /* ---- what is handed in ---------------------------------------------------------------- */
 
 static int open_node(const char *name)
@@ -761,6 +777,7 @@ int main(void)
 		T(test_second_group_same_container),
 		T(test_second_group_new_container),
 		T(test_release_reattach),
+		T(test_release_for_an_unbind),
 		T(test_fds_handed_in),
 		T(test_wrong_fds_handed_in),
 		T(test_no_dev_vfio),

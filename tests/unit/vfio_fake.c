@@ -348,7 +348,8 @@ static void close_device(struct fake_dev *d)
 {
 	for (unsigned i = 0; i < VFIO_PCI_NUM_IRQS; i++)
 		fake_irqs_off(d, i);
-	d->g->users--;
+	if (!--d->g->users && fake.unbinding)
+		(void)fake_unset_container(d->g);
 }
 
 int __wrap_close(int fd)

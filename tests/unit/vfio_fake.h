@@ -106,6 +106,7 @@ struct fake {
 	unsigned entry_limit;
 	uint64_t memlock; /* bytes that may be mapped, all containers together; 0 = any */
 	bool short_unmap; /* takes out half, and says so */
+	bool unbinding;	  /* a group goes out of its container when its last device is closed */
 	uint64_t dirty_bitmap_max;
 	bool by_process; /* iommufd charges the process and not the user */
 	/** iommufd cuts its windows into so many more than there are */

@@ -36,6 +36,7 @@ struct fake_fd *fake_fd_of(int fd);
 bool fake_fails(void);
 
 /* vfio_fake_ioctl.c */
+int fake_unset_container(struct fake_group *g);
 void fake_group_closed(struct fake_group *g);
 void fake_ctnr_closed(struct fake_ctnr *c);
 void fake_irqs_off(struct fake_dev *d, unsigned index);

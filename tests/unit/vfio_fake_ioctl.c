@@ -58,7 +58,7 @@ static int set_container(struct fake_group *g, int fd)
 	return 0;
 }
 
-static int unset_container(struct fake_group *g)
+int fake_unset_container(struct fake_group *g)
 {
 	if (!g->c)
 		return -EINVAL;
@@ -77,7 +77,7 @@ static int unset_container(struct fake_group *g)
 void fake_group_closed(struct fake_group *g)
 {
 	assert_int_equal(g->users, 0);
-	(void)unset_container(g);
+	(void)fake_unset_container(g);
 	g->fd = 0;
 }
 
@@ -115,7 +115,7 @@ static int group_ioctl(struct fake_group *g, unsigned long request, void *arg)
 	case VFIO_GROUP_SET_CONTAINER:
 		return set_container(g, *(int *)arg);
 	case VFIO_GROUP_UNSET_CONTAINER:
-		return unset_container(g);
+		return fake_unset_container(g);
 	case VFIO_GROUP_GET_DEVICE_FD:
 		return get_device_fd(g, arg);
 	}
