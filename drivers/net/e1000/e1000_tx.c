@@ -321,7 +321,10 @@ static E1000_APART bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
 		q->pool = p->pool;
 		q->area = fl_pool_area(p->pool);
 		fl_mem_info(q->area->mem, &mem);
-		q->page_mask = (uint32_t)(mem.page_size - 1);
+		/* a large page that the IOVA is not aligned to has its ends elsewhere */
+		q->page_mask =
+			(q->area->iova.v & (mem.page_size - 1) ? PAGE : (uint32_t)mem.page_size) -
+			1;
 	}
 	if (p->flags & TX_CSUMS) {
 		struct fl_e1000_desc ctx = make_context(p);
