@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
+#define RECOVERY_NS  100000000l
 #define COMMAND_BITS (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)
 
 static int read_config_size(struct fl_dev *dev)
@@ -198,13 +200,28 @@ int fl_dev_enable(struct fl_dev *dev, bool on)
 		       : fl_pci_command(dev, on ? COMMAND_BITS : PCI_COMMAND_MASTER, on);
 }
 
+/*
+ * After a fatal error the kernel resets the link by itself, soon after we were told, and would undo
+ * what is done before. It does not say when that is over, but answers no config access meanwhile.
+ */
+static void let_recover(struct fl_dev *dev)
+{
+	uint32_t type;
+
+	if (!dev->failed)
+		return;
+	nanosleep(&(struct timespec){ .tv_nsec = RECOVERY_NS }, NULL);
+	(void)fl_pci_read(dev, PCI_HEADER_TYPE, 1, &type);
+	dev->failed = false;
+}
+
 int fl_dev_reset(struct fl_dev *dev)
 {
 	int err = -EOPNOTSUPP;
 
 	if (fl_dev_removed(dev))
 		return -ENODEV;
-	dev->failed = false;
+	let_recover(dev);
 	if (dev->vd->resettable)
 		err = dev->vd->ops->reset(dev->vd);
 	return err == -EOPNOTSUPP ? fl_dev_hot_reset(dev) : err;
@@ -214,7 +231,7 @@ int fl_dev_hot_reset(struct fl_dev *dev)
 {
 	if (fl_dev_removed(dev))
 		return -ENODEV;
-	dev->failed = false;
+	let_recover(dev);
 	return dev->vd->ops->hot_reset(dev->vd);
 }
 

@@ -95,8 +95,9 @@ FL_API int fl_dev_node(const struct fl_dev *dev);
  */
 FL_API FL_MUST int fl_dev_enable(struct fl_dev *dev, bool on);
 /**
- * Function reset through the transport, or where the function has none, fl_dev_hot_reset(). Set
- * interrupts up again after either: whether they stand is the transport's business.
+ * Function reset through the transport, or where the function has none, fl_dev_hot_reset(). Enable
+ * the device and set interrupts up again after either: whether they stand is the transport's
+ * business. After FL_DEV_ERROR it first lets the kernel's own recovery pass, for some 100 ms.
  */
 FL_API FL_MUST int fl_dev_reset(struct fl_dev *dev);
 /**
@@ -204,7 +205,11 @@ enum fl_dev_event {
 	 * FL_DEV_REMOVED follows.
 	 */
 	FL_DEV_REQUEST,
-	/** an uncorrectable error was reported (AER): reset it; told once until that is tried */
+	/**
+	 * An uncorrectable error was reported (AER): reset it; told once until that is tried. After
+	 * a fatal one the kernel resets the link, and the BARs read all ones until it is enabled
+	 * again.
+	 */
 	FL_DEV_ERROR,
 };
 /** One handler a device, run by fl_ctx_dispatch(). The driver's port layer takes it. */

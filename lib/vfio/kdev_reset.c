@@ -7,6 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+/* The kernel resets a link in some 100 ms, a device that then starts up slowly takes longer. */
+#define BUSY_TRIES 100u
+#define BUSY_NS	   10000000l
 
 /* Room for a bus full of functions; more are asked for anew. */
 #define FUNCTIONS     256u
@@ -24,6 +29,18 @@ static int explain(struct fl_vk_dev *d, const char *what, int err)
 	return err;
 }
 
+/* Somebody who tells us of an error is likely to have the device locked, for a reset of his own. */
+static int when_free(struct fl_vk_dev *d, unsigned long request, void *arg)
+{
+	int err = fl_vk_ioctl(d->fd, request, arg);
+
+	for (unsigned i = 0; err == -EAGAIN && i < BUSY_TRIES; i++) {
+		nanosleep(&(struct timespec){ .tv_nsec = BUSY_NS }, NULL);
+		err = fl_vk_ioctl(d->fd, request, arg);
+	}
+	return err;
+}
+
 int fl_vk_reset(struct fl_vfio_dev *dev)
 {
 	struct fl_vk_dev *d = (struct fl_vk_dev *)dev;
@@ -33,7 +50,7 @@ int fl_vk_reset(struct fl_vfio_dev *dev)
 		return -EOPNOTSUPP;
 	if (!fl_vk_hold(d))
 		return -ENODEV;
-	err = fl_vk_ioctl(d->fd, VFIO_DEVICE_RESET, NULL);
+	err = when_free(d, VFIO_DEVICE_RESET, NULL);
 	fl_vk_let(d);
 	return explain(d, "reset", err);
 }
@@ -128,7 +145,7 @@ static int reset_all(struct fl_vk_dev *d, const struct vfio_pci_hot_reset_info *
 			r->group_fds[r->count++] = fd;
 	}
 	r->argsz = (uint32_t)(sizeof(*r) + r->count * sizeof(int32_t));
-	err = fl_vk_ioctl(d->fd, VFIO_DEVICE_PCI_HOT_RESET, r);
+	err = when_free(d, VFIO_DEVICE_PCI_HOT_RESET, r);
 	free(r);
 	return explain(d, "reset of its bus", err);
 }

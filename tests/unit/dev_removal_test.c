@@ -174,12 +174,16 @@ static void test_error_once(void **state)
 {
 	struct events e = { 0 };
 	struct fix *x = open_with_events(state, &e);
+	uint64_t told;
 
 	ring(x, FL_VFIO_IRQ_ERR);
 	ring(x, FL_VFIO_IRQ_ERR);
 	assert_int_equal(e.n, 1);
 	assert_int_equal(e.last, FL_DEV_ERROR);
+	/* whoever told of it may be about to reset the link: that must not come after ours */
+	told = fl_now_ns();
 	assert_int_equal(fl_dev_reset(x->dev), 0);
+	assert_true(fl_now_ns() - told >= 100000000);
 	ring(x, FL_VFIO_IRQ_ERR);
 	assert_int_equal(e.n, 2);
 	assert_int_equal(fl_dev_hot_reset(x->dev), 0);

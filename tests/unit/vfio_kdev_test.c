@@ -47,7 +47,7 @@ static struct {
 	unsigned sets;
 	/* hot reset */
 	uint32_t count, says;
-	unsigned asked;
+	unsigned asked, busy;
 	struct vfio_pci_dependent_device functions[300];
 	uint32_t nfds;
 	int group_fds[8];
@@ -605,6 +605,11 @@ static bool resets(struct fake_dev *d, unsigned long request, void *arg, int *rc
 	const struct vfio_pci_hot_reset *r = arg;
 
 	*rc = hook.rc;
+	if (hook.busy && request != VFIO_DEVICE_GET_PCI_HOT_RESET_INFO) {
+		hook.busy--;
+		*rc = -EAGAIN;
+		return true;
+	}
 	if (request == VFIO_DEVICE_RESET)
 		return true;
 	if (request == VFIO_DEVICE_PCI_HOT_RESET) {
@@ -639,6 +644,11 @@ static void test_reset(void **state)
 	assert_int_equal(x->d->ops->reset(x->d), 0);
 	assert_int_equal(x->f->resets, 1);
 	fake.dev_ioctl = resets;
+	/* the kernel has it locked for a moment, as when it recovers from an error */
+	hook.busy = 3;
+	assert_int_equal(x->d->ops->reset(x->d), 0);
+	assert_int_equal(hook.busy, 0);
+	assert_false(fake_logged("under way"));
 	hook.rc = -EAGAIN;
 	assert_int_equal(x->d->ops->reset(x->d), -EAGAIN);
 	assert_true(fake_logged("under way"));
@@ -664,6 +674,7 @@ static void test_hot_reset(void **state)
 	assert_true(fake_logged("would also reset 0000:01:00.2 0000:01:00.3, which"));
 	hook.count--;
 	assert_int_equal(fl_vfio_kernel_open(x->k, "0000:01:00.2", &how, &c), 0);
+	hook.busy = 1;
 	assert_int_equal(x->d->ops->hot_reset(x->d), 0);
 	/* each group once; with it goes what of it is not open, which nobody else can have */
 	assert_int_equal(hook.nfds, 2);
