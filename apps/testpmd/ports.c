@@ -398,6 +398,8 @@ static void port_failed(struct tp *tp, unsigned id)
 	if (ret) {
 		fprintf(stderr, "Port %u does not come back: %s\n", id, strerror(-ret));
 		tp->failed = true;
+	} else {
+		printf("Port %u: is back\n", id);
 	}
 }
 
