@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field, replace
 
 import cases_cost as cost
+import cases_events as events
 import cases_linux
 import cases_models
 import cases_refused as refused
@@ -19,7 +20,7 @@ import peer
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAMS = ['apps/fl-testpmd', 'apps/fl-devinfo', 'tests/vm/vm-refuse', 'tests/vm/vm-cost',
-            'tests/vm/vm-written']
+            'tests/vm/vm-written', 'tests/vm/vm-events']
 MODULES = ['vfio_iommu_type1', 'vfio-pci', 'e1000', 'e1000e', 'bridge']
 
 
@@ -68,6 +69,20 @@ def full():
                    [Nic('e1000', 2), Nic('e1000e', 3), Nic('e1000e', 4, wire=peer.Dgram),
                     Nic('e1000', 1, 'br1', '0000:02:01.0'), Nic('e1000', 2, 'br1', '0000:02:02.0')],
                    ['intel-iommu,intremap=on,aw-bits=39', *PORTS])
+
+
+def ports():
+    """devices behind ports of their own: one, two functions of a group, two of a group each"""
+    first = {'multifunction': True}
+    return Machine('ports', 'VT-d, 39 bits',
+                   [Nic('e1000e', 0, 'rp1', '0000:01:00.0'),
+                    Nic('e1000e', 0, 'rp2', '0000:02:00.0', options=first),
+                    Nic('e1000e', 0, 'rp2', '0000:02:00.1', function=1),
+                    Nic('igb', 0, 'rp3', '0000:03:00.0', options={**first, 'x-pcie-ari-nextfn-1': True}),
+                    Nic('igb', 0, 'rp3', '0000:03:00.1', function=1),
+                    Nic('e1000', 2)],
+                   ['intel-iommu,intremap=on,aw-bits=39',
+                    *(f'pcie-root-port,id=rp{i},bus=pcie.0,addr={4 + i},chassis={i}' for i in (1, 2, 3))])
 
 
 def no_remapping():
@@ -143,6 +158,22 @@ def refusals():
             *(Case(f'refused: {name}', refused.by_program, (what, *words)) for what, name, words in program)]
 
 
+def happenings():
+    """errors, resets, interrupts, and who is asked for a device and does not listen"""
+    return [*(Case(f'AER: {kind} error during traffic', events.error, (kind,)) for kind in events.ERRORS),
+            Case('hot reset under a port, filters restored', events.hot_reset_port),
+            Case('hot reset: two functions of a group, one open', events.hot_reset, ('rp2', 0)),
+            Case('hot reset: two functions of a group each, refused for one', events.hot_reset, ('rp3', -16)),
+            Case('reset: FLR', events.reset, ('igb', 'flr', 'FLR')),
+            Case('reset: of the bus, by the kernel', events.reset, ('e1000e', 'bus', 'of its bus')),
+            Case('reset: of the bus, as the function has none', events.reset, ('e1000e', '', 'of its bus, asked for as such')),
+            Case('reset: none to be had', events.reset, ('e1000', '')),
+            Case('interrupts: e1000e, MSI-X grown, INTx', events.interrupts, ('e1000e', 'MSI-X', 'INTx')),
+            Case('interrupts: e1000, INTx', events.interrupts, ('e1000', 'INTx')),
+            Case('unbind while the program ignores it', events.ignored),
+            Case('hot-unplug while nobody looks', events.away)]
+
+
 def only_stock():
     """what takes modules that can go, or a kernel without iommufd"""
     return [Case('dirty-page log: all that is pinned', written.all_pinned),
@@ -155,6 +186,7 @@ def only_stock():
 def stock():
     return [(full(), [Case("linux: its own drivers and a bridge lose nothing", cases_linux.bridge),
                       *driven(), *refusals(), *only_stock()]),
+            (ports(), happenings()),
             (no_remapping(), [Case('refused: no interrupt remapping', refused.no_remapping)]),
             (no_iommu(), [Case('refused: no IOMMU', refused.no_iommu)])]
 
@@ -166,6 +198,7 @@ def iommufd():
             (unsafe_mode(), without()),
             (unsafe_large(), [Case('no IOMMU: a pool in a page of 1 GiB', unsafe.traffic,
                                    ('e1000e', 'MSI-X'))]),
+            (ports(), happenings()),
             (no_remapping(), [Case('refused: no interrupt remapping', refused.no_remapping)]),
             (no_iommu(), [Case('refused: no IOMMU', refused.no_iommu)])]
 

@@ -34,6 +34,10 @@ class Qmp:
             else:
                 return answer['return']
 
+    def monitor(self, line):
+        """a command that only the monitor for people has; what it prints"""
+        return self('human-monitor-command', **{'command-line': line})
+
     def wait_event(self, name, seconds, **match):
         """an event of this name, now or past, whose data has these values"""
         deadline = time.monotonic() + seconds

@@ -26,16 +26,18 @@ class GuestError(Exception):
 class Nic:
     """A device of a machine: a QEMU model in a slot of a bus, with a wire to a peer."""
 
-    def __init__(self, model, slot, bus='pcie.0', address=None, wire=peer.Stream, bind=True):
+    def __init__(self, model, slot, bus='pcie.0', address=None, wire=peer.Stream, bind=True,
+                 function=0, options=None):
         self.model, self.slot, self.bus, self.wire_kind = model, slot, bus, wire
+        self.function, self.options = function, options or {}
         self.bind = bind  # to vfio-pci, before the first case
         self.address = address or f'0000:00:{slot:02x}.0'
-        self.id = f'{model}-{bus.split(".")[0]}-{slot}'
+        self.id = f'{model}-{bus.split(".")[0]}-{slot}-{function}'
         self.wire = None
 
     def device(self):
-        return {'driver': self.model, 'id': self.id, 'netdev': self.wire.name, 'romfile': '',
-                'bus': self.bus, 'addr': f'{self.slot:#x}'}
+        return {**self.options, 'driver': self.model, 'id': self.id, 'netdev': self.wire.name,
+                'romfile': '', 'bus': self.bus, 'addr': f'{self.slot:#x}.{self.function:x}'}
 
 
 class Job:
@@ -118,7 +120,7 @@ class VM:
                 # hot-plug as hardware does it, by the port's own interrupt
                 '-global', 'ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off',
                 '-kernel', self.kernel.image, '-initrd', initramfs, '-append',
-                f'console=ttyS0 loglevel=5 panic=-1 {m.append}']
+                f'console=ttyS0 loglevel=5 panic=-1 no_timer_check {m.append}']
         for d in m.devices:
             args += ['-device', d]
         if m.helper:
