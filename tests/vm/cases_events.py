@@ -24,9 +24,11 @@ def by_filter(nic, mac, promiscuous):
              'foreign': (FOREIGN, None, promiscuous), 'broadcast': (b'\xff' * 6, None, True),
              'multicast': (b'\x01\0\x5e\0\0\x05', None, True),
              'other multicast': (b'\x01\0\x5e\x7f\x10\x99', None, promiscuous),
-             'VLAN 5': (mac, 5, True), 'VLAN 6': (mac, 6, promiscuous), 'the last': (mac, None, True)}
+             'VLAN 5': (mac, 5, True), 'VLAN 6': (mac, 6, promiscuous),
+             'the last': (mac, None, True)}
     nic.wire.connect(5)
-    stamp = struct.pack('>Q', time.monotonic_ns())  # what an earlier run left on the way is not ours
+    # what an earlier run left on the way is not ours
+    stamp = struct.pack('>Q', time.monotonic_ns())
     for i, (to, vlan, _) in enumerate(kinds.values()):
         tag = struct.pack('>HH', 0x8100, vlan) if vlan else b''
         nic.wire.send([to + SOURCE + tag + ETHERTYPE + stamp + bytes([i]) + bytes(40)] * FRAMES)
@@ -52,7 +54,8 @@ def own_mac(g, nic):
 
 def said(g, *patterns):
     """the kernel has said all of it, in this order, and nothing else of errors"""
-    lines = [ln for ln in g.vm.out('dmesg', 20).splitlines() if re.search(r'AER: (?!enabled)|PCIe Bus Error', ln)]
+    lines = [ln for ln in g.vm.out('dmesg', 20).splitlines()
+             if re.search(r'AER: (?!enabled)|PCIe Bus Error', ln)]
     same(len(lines), len(patterns), f'lines on errors in {lines}')
     for line, p in zip(lines, patterns):
         true(re.search(p, line, re.I), f'"{p}" is not in: {line}')
@@ -60,7 +63,7 @@ def said(g, *patterns):
 
 
 def error(g, kind):
-    """the port before it tells the kernel, the kernel tells us and, of a fatal one, resets the link"""
+    """the port before it tells the kernel, which tells us and, of a fatal one, resets the link"""
     nic = g.nic('e1000e')
     mac = own_mac(g, nic)
     pmd = g.testpmd([nic], '-i')
@@ -106,12 +109,12 @@ def interrupts(g, model, *kinds):
     for k in kinds:
         true(f'{k} ok' in text, f'no "{k} ok" in: {text}')
     same(g.hard_interrupts(nic), {}, 'interrupts left behind')
-    g.tried('interrupts: ' + ('vectors added, ' if 'MSI-X' in kinds else '') + 'INTx unmasked by eventfd',
-            [nic], ', '.join(kinds))
+    added = 'vectors added, ' if 'MSI-X' in kinds else ''
+    g.tried(f'interrupts: {added}INTx unmasked by eventfd', [nic], ', '.join(kinds))
 
 
 def reset(g, model, method, how=''):
-    """by a method that the kernel is left with; without one it is our hot reset, if the bus has any"""
+    """by a method that the kernel is left with; without one by our hot reset, if the bus has any"""
     nic = g.nic(model)
     path = f'{PCI}/devices/{nic.address}/reset_method'
     g.vm.out(f'[ ! -e {path} ] || echo {method} >{path}')
@@ -160,7 +163,7 @@ def hot_reset_port(g):
 # ---- wanted back ----
 
 def ignored(g):
-    """nobody reacts, threads poll on: the kernel asks each program twice, 10 s apart, and gets it"""
+    """nobody reacts, threads poll on: the kernel asks twice, 10 s apart, and then gets it"""
     nics = [g.nic('e1000e'), g.nic('e1000')]
     jobs = [g.spawn(f'vm-events ignore {g.uri(n)}') for n in nics]
     for job in jobs:
