@@ -190,12 +190,14 @@ static int t1_map(void *arg, const struct fl_dma_mapping *m)
 
 /*
  * The kernel takes a group whose last device goes (an unbind, a removal) out of its container as
- * soon as that is closed. With the last group all mappings went, and each call answers -EINVAL.
+ * soon as that is closed. With the last group all mappings go, and then each call answers -EINVAL.
+ * In between they are gone and calls still succeed; asking for an extension waits that out.
  */
 static bool taken_back(const struct fl_vk_ctnr *c)
 {
 	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
 
+	(void)fl_vk_ioctl(c->fd, VFIO_CHECK_EXTENSION, (void *)(uintptr_t)VFIO_TYPE1v2_IOMMU);
 	return fl_vk_ioctl(c->fd, VFIO_IOMMU_GET_INFO, &info) == -EINVAL;
 }
 
@@ -205,7 +207,7 @@ static int t1_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped)
 	struct fl_vk_ctnr *c = arg;
 	int rc = fl_vk_ioctl(c->fd, VFIO_IOMMU_UNMAP_DMA, &un);
 
-	if (rc == -EINVAL && taken_back(c))
+	if ((rc == -EINVAL || (rc >= 0 && !un.size)) && taken_back(c))
 		un.size = len;
 	else if (rc < 0)
 		return plain(rc);

@@ -348,8 +348,14 @@ static void close_device(struct fake_dev *d)
 {
 	for (unsigned i = 0; i < VFIO_PCI_NUM_IRQS; i++)
 		fake_irqs_off(d, i);
-	if (!--d->g->users && fake.unbinding)
+	if (--d->g->users || !fake.unbinding)
+		return;
+	if (fake.slowly) {
+		d->g->c->nmaps = 0;
+		d->g->c->leaving = d->g;
+	} else {
 		(void)fake_unset_container(d->g);
+	}
 }
 
 int __wrap_close(int fd)

@@ -35,6 +35,7 @@ struct fake_ctnr {
 	unsigned ngroups, nmaps, avail;
 	struct fake_map maps[FAKE_MAPS];
 	bool dirty_on;
+	struct fake_group *leaving; /* slowly */
 };
 
 struct fake_ioas {
@@ -106,7 +107,9 @@ struct fake {
 	unsigned entry_limit;
 	uint64_t memlock; /* bytes that may be mapped, all containers together; 0 = any */
 	bool short_unmap; /* takes out half, and says so */
-	bool unbinding;	  /* a group goes out of its container when its last device is closed */
+	/** a group goes out of its container when its last device is closed; slowly: its mappings
+	 *  go then, the rest when somebody asks the container for an extension */
+	bool unbinding, slowly;
 	uint64_t dirty_bitmap_max;
 	bool by_process; /* iommufd charges the process and not the user */
 	/** iommufd cuts its windows into so many more than there are */

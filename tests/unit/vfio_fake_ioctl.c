@@ -373,6 +373,9 @@ static int ctnr_ioctl(struct fake_ctnr *c, unsigned long request, void *arg)
 	case VFIO_GET_API_VERSION:
 		return fake.api_version;
 	case VFIO_CHECK_EXTENSION:
+		if (c->leaving)
+			(void)fake_unset_container(c->leaving);
+		c->leaving = NULL;
 		return (number == VFIO_TYPE1v2_IOMMU && !fake.no_type1) ||
 		       number == VFIO_NOIOMMU_IOMMU;
 	case VFIO_SET_IOMMU:

@@ -189,7 +189,7 @@ static void test_second_shares(void **state)
 	add(B, 6, 1);
 	fake_group(6)->windows[1].last = (1ull << 36) - 1;
 	open_a(x);
-	assert_int_equal(map(x, 0, MIB), 0);
+	assert_int_equal(map_at(x, 0, MIB, 1ull << 32), 0);
 	assert_int_equal(open_dev(x, B, &x->b), 0);
 	assert_ptr_equal(fake.devs[0].hwpt, fake.devs[1].hwpt);
 	assert_int_equal(fake_maps(), 1);

