@@ -37,8 +37,6 @@ def wait_carrier(g, name, up):
 def cable(g, tap=False):
     """(our interface, the far end), both with addresses and up; the driver is loaded"""
     models = g.machine.helper
-    if tap and models.no_tap:
-        raise Skip(models.no_tap)
     name = interface(g, models.tapped if tap else models.pair[0])
     far = HostKernel(models, g.vm.dir) if tap else OtherPort(g, interface(g, models.pair[1]))
     try:
@@ -81,6 +79,8 @@ def far_name(tap):
 
 
 def traffic(g, kind, tap):
+    if tap and g.machine.helper.no_tap:
+        raise Skip(g.machine.helper.no_tap)
     load(g, kind)
     with cable(g, tap) as (name, far):
         ping(g, 20)

@@ -45,12 +45,14 @@ def compile_all(tree):
                 f.write(line)
                 done += line.startswith(('  CC ', '  AS '))
                 fetch.progress(f'kernel: compiled {done} of about {max(ABOUT, done)} files')
+            proc.wait()  # it has closed its output, and is about to end by itself
         finally:
             proc.terminate()
             proc.wait()
     if proc.returncode:
         with open(log) as f:
-            raise fetch.Error('the kernel does not build:\n' + ''.join(f.readlines()[-30:]))
+            lines = [ln for ln in f if not re.match(r'  [A-Z]+ ', ln)]  # what went well
+        raise fetch.Error('the kernel does not build:\n' + ''.join(lines[-30:]))
 
 
 def configure(tree, fragment):

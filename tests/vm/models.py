@@ -10,6 +10,9 @@ import time
 import fetch
 
 TAP = 'fltap0'
+# root needs no user namespace, which it may not make in a chroot
+ALONE, INSIDE = (['-n'], ['-n']) if os.geteuid() == 0 else (
+    ['-rn'], ['--preserve-credentials', '-U', '-n'])
 
 
 def tap_refusal():
@@ -18,7 +21,7 @@ def tap_refusal():
         return 'no /dev/net/tun that may be opened'
     if not all(map(shutil.which, ('unshare', 'nsenter', 'ip'))):
         return 'no unshare, nsenter and ip (util-linux, iproute2)'
-    r = subprocess.run(['unshare', '-rn', 'ip', 'tuntap', 'add', TAP, 'mode', 'tap'],
+    r = subprocess.run(['unshare', *ALONE, 'ip', 'tuntap', 'add', TAP, 'mode', 'tap'],
                        capture_output=True, text=True, timeout=30)
     return f'no tap in a namespace of our own: {r.stderr.strip()}' if r.returncode else None
 
@@ -49,7 +52,7 @@ class Models:
         """QEMU's arguments"""
         self.no_tap = tap_refusal()
         ports = self.pair + ([] if self.no_tap else [self.tapped])
-        argv = [] if self.no_tap else ['unshare', '-rn']
+        argv = [] if self.no_tap else ['unshare', *ALONE]
         argv += ['setpriv', '--pdeathsig', 'KILL', os.path.join(build, 'apps', 'fl-model')]
         args = ['-object', f'memory-backend-memfd,id=ram,size={memory}M,share=on',
                 '-machine', 'memory-backend=ram']
@@ -73,8 +76,7 @@ class Models:
 
     def on_host(self, command):
         """command line that does this beside the tap"""
-        return ['nsenter', '--preserve-credentials', '-U', '-n', '-t', str(self.proc.pid),
-                'sh', '-c', command]
+        return ['nsenter', *INSIDE, '-t', str(self.proc.pid), 'sh', '-c', command]
 
     def close(self):
         if self.proc:
