@@ -4,7 +4,7 @@
 
 A lane is a build folder with options of its own and the Meson suites that run in it. Each test of
 Meson counts as one; a lane that does not build counts as one failure. The vm lanes run tests/vm with the
-programs of lane gcc; each case counts as one. Without a name, all but the slow vm lanes run.
+programs of lane gcc; each case counts as one. Without a name, all but the long vm lanes run.
 """
 import argparse
 import json
@@ -29,7 +29,8 @@ LANES = [
     ('aarch64', {}, ['--cross-file', 'config/cross/aarch64.ini', '-Dbench=disabled',
                      '-Ddevinfo=disabled'], ['unit']),
 ]
-VM_LANES = ['stock', 'vfio-user']       # of tests/vm/run.py: these are quick
+VM_LANES = ['stock', 'vfio-user']       # of tests/vm/run.py: a minute each
+VM_MORE_LANES = ['events']              # only when all are asked for
 VM_SLOW_LANES = ['iommufd']             # these build a kernel first: by default only if it is there
 VM_SECONDS = 1800
 SANITIZERS = {
@@ -139,9 +140,9 @@ def vm_lane(name):
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     jobs = {n: (lane, (n, *rest)) for n, *rest in LANES}
-    jobs.update({f'vm-{n}': (vm_lane, (n,)) for n in VM_LANES + VM_SLOW_LANES})
+    jobs.update({f'vm-{n}': (vm_lane, (n,)) for n in VM_LANES + VM_MORE_LANES + VM_SLOW_LANES})
     ap.add_argument('lanes', nargs='*', help='only these: ' + ', '.join(jobs))
-    ap.add_argument('--all', action='store_true', help='slow vm lanes too, though it takes minutes to make ready')
+    ap.add_argument('--all', action='store_true', help='every lane, as CI runs them')
     ap.add_argument('--vm', action='store_true', help='all vm lanes, and only these')
     args = ap.parse_args()
     if args.vm:
@@ -152,7 +153,10 @@ def main():
     os.makedirs(os.path.join(ROOT, 'build-test'), exist_ok=True)
     total = [0, 0, 0]
     for name, (function, parameters) in jobs.items():
-        if not (args.lanes or args.all) and name[3:] in VM_SLOW_LANES and not warm(name[3:]):
+        quick = not args.lanes and not args.all
+        if quick and name[3:] in VM_MORE_LANES:
+            continue
+        if quick and name[3:] in VM_SLOW_LANES and not warm(name[3:]):
             print(f'   skipped lane {name}: its kernel is not in the cache yet: make test-vm')
             total[2] += 1
         elif not args.lanes or name in args.lanes:

@@ -186,7 +186,6 @@ def only_stock():
 def stock():
     return [(full(), [Case("linux: its own drivers and a bridge lose nothing", cases_linux.bridge),
                       *driven(), *refusals(), *only_stock()]),
-            (ports(), happenings()),
             (no_remapping(), [Case('refused: no interrupt remapping', refused.no_remapping)]),
             (no_iommu(), [Case('refused: no IOMMU', refused.no_iommu)])]
 
@@ -222,6 +221,7 @@ def with_models(chip):
 
 
 LANES = {'stock': Lane(stock(), 'container', fetch.stock_kernel),
+         'events': Lane([(ports(), happenings())], 'container', fetch.stock_kernel),
          'iommufd': Lane(iommufd(), 'iommufd', built_kernel,
                          lambda: kernel.is_built('6.12', FRAGMENT)),
          'vfio-user': Lane([with_models('e1000e'), with_models('e1000')], 'vfio-user', fetch.stock_kernel)}
