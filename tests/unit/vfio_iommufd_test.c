@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Devices by their cdev on an iommufd, on a kernel made up (vfio_fake.h). */
-#include "vfio_fake.h"
+#include "vfio_rig.h"
 
 #include <iommufd_internal.h>
 
@@ -15,20 +15,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#define A     "0000:01:00.0"
-#define B     "0000:02:00.0"
-#define PAGE  4096u
-#define MIB   (1u << 20)
-#define AREAS 8
-
-struct fix {
-	struct fl_dma_space *space;
-	struct fl_vfio_kernel *k;
-	struct fl_mem *mem[AREAS];
-	struct fl_dma_area *area[AREAS];
-	struct fl_vfio_dev *a, *b;
-};
 
 static const struct fl_vfio_open by_iommufd = { FL_VFIO_IOMMUFD, -1, -1, -1, -1, NULL };
 
@@ -47,73 +33,9 @@ static struct fake_dev *add(const char *address, int group, unsigned cdev)
 
 static int setup(void **state)
 {
-	struct fix *x = calloc(1, sizeof(*x));
-
-	fake_setup();
+	*state = rig_setup(&by_iommufd);
 	add(A, 5, 0);
-	assert_int_equal(fl_dma_space_create(&fake_log, &x->space), 0);
-	assert_int_equal(fl_vfio_kernel_create(x->space, &fake_log, &fake.roots, &x->k), 0);
-	*state = x;
 	return 0;
-}
-
-static void close_dev(struct fl_vfio_dev **d)
-{
-	if (*d)
-		(*d)->ops->close(*d);
-	*d = NULL;
-}
-
-static int unmap(struct fix *x, unsigned i)
-{
-	int rc = fl_dma_unmap(x->area[i]);
-
-	x->area[i] = NULL;
-	return rc;
-}
-
-static int teardown(void **state)
-{
-	struct fix *x = *state;
-
-	fake.fail_at = 0;
-	for (unsigned i = 0; i < AREAS; i++)
-		if (x->area[i])
-			(void)unmap(x, i);
-	close_dev(&x->b);
-	close_dev(&x->a);
-	for (unsigned i = 0; i < AREAS; i++)
-		fl_mem_free(x->mem[i]);
-	fl_vfio_kernel_destroy(x->k);
-	assert_int_equal(fl_dma_space_destroy(x->space), 0);
-	fake_teardown();
-	free(x);
-	return 0;
-}
-
-static int open_dev(struct fix *x, const char *address, struct fl_vfio_dev **d)
-{
-	return fl_vfio_kernel_open(x->k, address, &by_iommufd, d);
-}
-
-static void open_a(struct fix *x)
-{
-	assert_int_equal(open_dev(x, A, &x->a), 0);
-}
-
-static int map_at(struct fix *x, unsigned i, uint64_t len, uint64_t iova)
-{
-	struct fl_mem_opts mo = { .kind = FL_MEM_ANON, .node = -1, .log = &fake_log };
-	struct fl_dma_opts o = { .iova = { iova } };
-
-	if (!x->mem[i])
-		assert_int_equal(fl_mem_alloc(len, &mo, &x->mem[i]), 0);
-	return fl_dma_map(x->space, x->mem[i], &o, &x->area[i]);
-}
-
-static int map(struct fix *x, unsigned i, uint64_t len)
-{
-	return map_at(x, i, len, 0);
 }
 
 /* ---- what works ------------------------------------------------------------------------ */
@@ -189,7 +111,7 @@ static void test_second_shares(void **state)
 	add(B, 6, 1);
 	fake_group(6)->windows[1].last = (1ull << 36) - 1;
 	open_a(x);
-	assert_int_equal(map_at(x, 0, MIB, 1ull << 32), 0);
+	assert_int_equal(map_at(x, 0, MIB, 1ull << 32, 0), 0);
 	assert_int_equal(open_dev(x, B, &x->b), 0);
 	assert_ptr_equal(fake.devs[0].hwpt, fake.devs[1].hwpt);
 	assert_int_equal(fake_maps(), 1);
@@ -237,12 +159,12 @@ static void test_release_reattach(void **state)
 	struct fix *x = *state;
 
 	open_a(x);
-	assert_int_equal(map_at(x, 0, MIB, 64 * MIB), 0);
+	assert_int_equal(map_at(x, 0, MIB, 64 * MIB, 0), 0);
 	x->a->ops->release(x->a);
 	assert_true(x->a->removed);
 	assert_int_equal(fake_objects(), 0);
 	assert_int_equal(fake.devs[0].devid, 0);
-	assert_int_equal(map_at(x, 1, PAGE, 128 * MIB), 0);
+	assert_int_equal(map_at(x, 1, PAGE, 128 * MIB, 0), 0);
 	assert_int_equal(x->a->ops->reattach(x->a), 0);
 	assert_false(x->a->removed);
 	assert_int_equal(fake_maps(), 2);
@@ -446,7 +368,7 @@ static void test_mapping_exists(void **state)
 
 	open_a(x);
 	a->maps[a->nmaps++] = (struct fake_map){ .iova = MIB, .len = MIB };
-	assert_int_equal(map_at(x, 0, PAGE, MIB), -EEXIST);
+	assert_int_equal(map_at(x, 0, PAGE, MIB, 0), -EEXIST);
 	assert_true(fake_logged("IOVA 0x100000 + 0x1000"));
 	assert_true(fake_logged("mapped there already"));
 	assert_int_equal(fake_log_lines("error "), 1);
@@ -476,7 +398,7 @@ static void test_area_in_reserved_window(void **state)
 	add(B, 6, 1);
 	fake_group(6)->windows[1] = (struct fl_iova_range){ 0xfef00000, (1ull << 32) - 1 };
 	open_a(x);
-	assert_int_equal(map_at(x, 0, PAGE, 1ull << 33), 0);
+	assert_int_equal(map_at(x, 0, PAGE, 1ull << 33, 0), 0);
 	assert_int_equal(open_dev(x, B, &x->b), -EINVAL);
 	assert_true(fake_logged("memory is mapped where its IOMMU reserves addresses"));
 	assert_true(fake_logged("at IOVA 0x200000000 is outside what it allows"));
@@ -497,7 +419,7 @@ static void test_replay_refused(void **state)
 {
 	struct fix *x = *state;
 
-	assert_int_equal(map_at(x, 0, PAGE, 0xfee00000), 0);
+	assert_int_equal(map_at(x, 0, PAGE, 0xfee00000, 0), 0);
 	refused(x, -EINVAL, "at IOVA 0xfee00000 is outside what it allows",
 		"open this device before mapping");
 	assert_int_equal(fake_objects(), 0);
@@ -517,7 +439,7 @@ static void test_promised_ranges(void **state)
 	open_a(x);
 	assert_int_equal(fl_vk_ioas_allow(vk(x->a)->ioas, &never, 1), -EADDRINUSE);
 	assert_int_equal(fl_vk_ioas_allow(vk(x->a)->ioas, &promise, 1), 0);
-	assert_int_equal(map_at(x, 0, PAGE, MIB), 0);
+	assert_int_equal(map_at(x, 0, PAGE, MIB, 0), 0);
 	/* the promise keeps it out of that address space, but all areas suit it: one of its own */
 	assert_int_equal(open_dev(x, B, &x->b), 0);
 	fl_dma_stats(x->space, &st);
@@ -634,7 +556,7 @@ static void test_dirty_log(void **state)
 	fake.devs[0].can_log = add(B, 6, 1)->can_log = true;
 	open_a(x);
 	assert_false(fake.devs[0].hwpt->automatic);
-	assert_int_equal(map_at(x, 0, 16 * PAGE, MIB), 0);
+	assert_int_equal(map_at(x, 0, 16 * PAGE, MIB, 0), 0);
 	assert_int_equal(open_dev(x, B, &x->b), 0);
 	assert_ptr_equal(fake.devs[0].hwpt, fake.devs[1].hwpt);
 	fake.ioases[0].maps[0].dirty = 2;
@@ -707,7 +629,7 @@ static void test_dirty_log_of_two(void **state)
 	fake.devs[1].can_log = true;
 	/* one that can be, but not in this address space, gets its own */
 	fake_group(6)->windows[1].last = (1ull << 33) - 1;
-	assert_int_equal(map_at(x, 0, PAGE, 1ull << 34), 0);
+	assert_int_equal(map_at(x, 0, PAGE, 1ull << 34, 0), 0);
 	assert_int_equal(open_dev(x, B, &x->b), -EINVAL);
 	assert_true(fake_logged("memory is mapped where its IOMMU reserves addresses"));
 	assert_true(fake_logged("at IOVA 0x400000000 is outside what it allows"));
@@ -810,7 +732,7 @@ static void test_undo_everywhere(void **state)
 
 	add(B, 6, 1)->can_log = true;
 	fake_group(6)->tag = 1;
-	assert_int_equal(map_at(x, 0, PAGE, 64 * MIB), 0);
+	assert_int_equal(map_at(x, 0, PAGE, 64 * MIB, 0), 0);
 	assert_int_equal(whole_life(x), 0);
 	end_life(x);
 	before = fake_fds();
