@@ -16,7 +16,8 @@ int fl_driver_register(const struct fl_driver *drv)
 {
 	const struct fl_driver *d;
 
-	if (!drv->name || !drv->ids || !drv->probe || !drv->remove)
+	if (!drv->name || !drv->remove ||
+	    !(drv->scheme ? drv->open != NULL : drv->ids && drv->probe))
 		return -EINVAL;
 	for (unsigned i = 0; (d = fl_driver_at(i)); i++)
 		if (!strcmp(d->name, drv->name))
@@ -45,7 +46,7 @@ const struct fl_driver *fl_driver_match(enum fl_driver_class cls, const struct f
 	const struct fl_driver *d;
 
 	for (unsigned i = 0; (d = fl_driver_at(i)); i++) {
-		if (d->cls != cls)
+		if (d->cls != cls || !d->ids)
 			continue;
 		for (const struct fl_driver_id *e = d->ids; e->vendor; e++) {
 			if (e->vendor != id->vendor || e->device != id->device)

@@ -235,6 +235,12 @@ struct fl_driver {
 	int (*probe)(struct fl_dev *dev, const struct fl_driver_id *id, void **priv);
 	/** undoes probe; the device is closed by the caller */
 	void (*remove)(void *priv);
+	/**
+	 * Of a driver without a PCI device, in place of ids and probe: "NAME:REST" opens it, with
+	 * the REST. The others leave both NULL.
+	 */
+	const char *scheme;
+	int (*open)(struct fl_ctx *ctx, const char *rest, void **priv);
 };
 
 /** Adds an out-of-tree driver; it is asked before the built ones. Not thread-safe. -EEXIST. */

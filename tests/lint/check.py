@@ -25,6 +25,7 @@ BELOW = {
     'lib/vfio': ['lib/base', 'lib/mem', 'lib/ring', 'lib/dma'],
     'lib/dev': ['lib/base', 'lib/mem', 'lib/ring', 'lib/dma', 'lib/vfio'],
     'lib/pkt': ['lib/base', 'lib/mem', 'lib/ring', 'lib/dma'],
+    'lib/crypto': ['lib/base', 'lib/mem', 'lib/ring', 'lib/dma', 'lib/vfio', 'lib/dev'],
     'lib/net': ['lib/base', 'lib/mem', 'lib/ring', 'lib/dma', 'lib/vfio', 'lib/dev', 'lib/pkt'],
 }
 BELOW['drivers'] = list(BELOW)
