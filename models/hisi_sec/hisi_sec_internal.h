@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The HiSilicon SEC2 model inside: two halves and what they say to each other.
+ *
+ * The queue manager half (registers, mailbox, contexts, doorbells, completion and event queues)
+ * and all DMA translation run in the model engine's thread. The engine half turns a descriptor (BD)
+ * into a job: which host memory, which keys, what to do; jobs are computed by worker threads, or by
+ * the model engine's thread when it has nothing else to do, and see host pointers only. A queue's
+ * jobs are finished in the order in which they were begun, in the model engine's thread: bounced
+ * memory, BD write-back, then the CQE.
+ *
+ * Host pointers live from fl_secm_job_begin() to the end of fl_secm_job_run(): before a client's
+ * mapping goes, lib/model asks the model to let its jobs end (fl_model_ops.quiesce).
+ */
+#ifndef HISI_SEC_INTERNAL_H
+#define HISI_SEC_INTERNAL_H
+
+#include <fl_model.h>
+
+#define SECM_BD_SIZE 128u
+
+struct secm; /* a function; the queue manager half's */
+struct secm_job;
+struct secm_workers;
+
+/* ---- engine half: bd.c, sgl.c, run*.c ---------------------------------------------------- */
+
+/** What the engine half needs of a function. */
+struct secm_env {
+	struct fl_model *m;
+	const struct fl_model_iommu *mmu;
+	uint8_t version; /* 0x21, 0x30 */
+};
+
+enum secm_begin {
+	SECM_RUN,	/* give it to a worker, or run it */
+	SECM_COMPLETED, /* nothing to compute: finish it at once (invalid bit, bad BD, bad address)
+			 */
+	SECM_BUSY,	/* no memory for it now: try again later */
+};
+
+/** A job to be used again and again, by one thread at a time; NULL = no memory. */
+struct secm_job *fl_secm_job_new(void);
+void fl_secm_job_free(struct secm_job *j);
+
+/** Model engine's thread: reads the BD (a copy of ours), its keys, IV and SGLs; finds the memory.
+ */
+enum secm_begin fl_secm_job_begin(const struct secm_env *env, struct secm_job *j,
+				  const uint8_t bd[SECM_BD_SIZE]);
+/** Any thread: computes. No DMA, no model calls. */
+void fl_secm_job_run(struct secm_job *j);
+/**
+ * Model engine's thread: brings results that could not be written directly to the client's memory
+ * and writes done, icv, flag, error_type and so on into bd. True = BD error (sets SEC error bit 7).
+ */
+bool fl_secm_job_finish(const struct secm_env *env, struct secm_job *j, uint8_t bd[SECM_BD_SIZE]);
+
+/* ---- workers.c ---------------------------------------------------------------------------- */
+
+/** n threads (0 = none: fl_secm_workers_help() does all). 0 or -errno. */
+int fl_secm_workers_create(unsigned n, struct secm_workers **out);
+/** Ends the threads; jobs that were given have been run. */
+void fl_secm_workers_destroy(struct secm_workers *w);
+/** Gives jobs; how many were taken (a prefix). */
+unsigned fl_secm_workers_give(struct secm_workers *w, struct secm_job **jobs, unsigned n);
+/** Runs at most n waiting jobs in this thread; how many. */
+unsigned fl_secm_workers_help(struct secm_workers *w, unsigned n);
+/** True once the job was run: what it wrote is seen. */
+bool fl_secm_job_ran(const struct secm_job *j);
+
+#endif
