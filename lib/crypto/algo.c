@@ -4,51 +4,60 @@
 
 #include "crypto_internal.h"
 
-#define CIPHER(n, b, i)                                                \
-	{                                                              \
-		.name = n, .kind = FL_KIND_CIPHER, .block = b, .iv = i \
-	}
-#define DIGEST(n, d, h)                                                                     \
-	{                                                                                   \
-		.name = n, .kind = FL_KIND_DIGEST, .block = 1, .digest = d, .hash_block = h \
-	}
-#define HMAC(n, d, h)                                                                    \
-	{                                                                                \
-		.name = n, .kind = FL_KIND_MAC, .block = 1, .digest = d, .hash_block = h \
-	}
-#define MAC(n, d, i)                                                             \
-	{                                                                        \
-		.name = n, .kind = FL_KIND_MAC, .block = 1, .digest = d, .iv = i \
-	}
-#define AEAD(n, i)                                                                 \
-	{                                                                          \
-		.name = n, .kind = FL_KIND_AEAD, .block = 1, .digest = 16, .iv = i \
-	}
+/* clang-format off */
+#define ANY(max)    { 1, max, 1 }
+#define ONE(n)	    { n, n, 0 }
+#define AES_KEY	    { 16, 32, 8 }
+#define AES_XTS_KEY { 32, 64, 32 }
+#define TDES_KEY    { 16, 24, 8 }
+
+#define CIPHER(n, k, b, i) \
+	{ .name = n, .kind = FL_KIND_CIPHER, .block = b, .least = b, .iv = i, \
+	  .keys = k, .ivs = ONE(i) }
+/* ciphertext stealing: any length from one block on */
+#define STEAL(n, k) \
+	{ .name = n, .kind = FL_KIND_CIPHER, .block = 1, .least = 16, .iv = 16, \
+	  .keys = k, .ivs = ONE(16) }
+#define DIGEST(n, d, h) \
+	{ .name = n, .kind = FL_KIND_DIGEST, .block = 1, .digest = d, .hash_block = h, \
+	  .digests = ANY(d) }
+#define HMAC(n, d, h) \
+	{ .name = n, .kind = FL_KIND_MAC, .block = 1, .digest = d, .hash_block = h, \
+	  .keys = { 0, UINT16_MAX, 1 }, .digests = ANY(d) }
+#define MAC(n, k, d) \
+	{ .name = n, .kind = FL_KIND_MAC, .block = 1, .digest = d, .keys = k, .digests = ANY(d) }
+#define GCM(n, t, k) \
+	{ .name = n, .kind = t, .block = 1, .iv = 12, .digest = 16, \
+	  .keys = k, .ivs = ANY(FL_IV_MAX), .digests = { 4, 16, 1 } }
+#define CCM(n, k) \
+	{ .name = n, .kind = FL_KIND_AEAD, .block = 1, .iv = 12, .digest = 16, \
+	  .keys = k, .ivs = { 7, 13, 1 }, .digests = { 4, 16, 2 } }
+/* clang-format on */
 
 static const struct fl_algo_info algos[FL_ALGO_MAX] = {
-	[FL_AES_ECB] = CIPHER("aes-ecb", 16, 0),
-	[FL_AES_CBC] = CIPHER("aes-cbc", 16, 16),
-	[FL_AES_CTR] = CIPHER("aes-ctr", 1, 16),
-	[FL_AES_CFB] = CIPHER("aes-cfb", 1, 16),
-	[FL_AES_OFB] = CIPHER("aes-ofb", 1, 16),
-	[FL_AES_XTS] = CIPHER("aes-xts", 1, 16),
-	[FL_AES_CBC_CS1] = CIPHER("aes-cbc-cs1", 1, 16),
-	[FL_AES_CBC_CS2] = CIPHER("aes-cbc-cs2", 1, 16),
-	[FL_AES_CBC_CS3] = CIPHER("aes-cbc-cs3", 1, 16),
-	[FL_SM4_ECB] = CIPHER("sm4-ecb", 16, 0),
-	[FL_SM4_CBC] = CIPHER("sm4-cbc", 16, 16),
-	[FL_SM4_CTR] = CIPHER("sm4-ctr", 1, 16),
-	[FL_SM4_CFB] = CIPHER("sm4-cfb", 1, 16),
-	[FL_SM4_OFB] = CIPHER("sm4-ofb", 1, 16),
-	[FL_SM4_XTS] = CIPHER("sm4-xts", 1, 16),
-	[FL_SM4_XTS_GB] = CIPHER("sm4-xts-gb", 1, 16),
-	[FL_SM4_CBC_CS1] = CIPHER("sm4-cbc-cs1", 1, 16),
-	[FL_SM4_CBC_CS2] = CIPHER("sm4-cbc-cs2", 1, 16),
-	[FL_SM4_CBC_CS3] = CIPHER("sm4-cbc-cs3", 1, 16),
-	[FL_DES_ECB] = CIPHER("des-ecb", 8, 0),
-	[FL_DES_CBC] = CIPHER("des-cbc", 8, 8),
-	[FL_3DES_ECB] = CIPHER("3des-ecb", 8, 0),
-	[FL_3DES_CBC] = CIPHER("3des-cbc", 8, 8),
+	[FL_AES_ECB] = CIPHER("aes-ecb", AES_KEY, 16, 0),
+	[FL_AES_CBC] = CIPHER("aes-cbc", AES_KEY, 16, 16),
+	[FL_AES_CTR] = CIPHER("aes-ctr", AES_KEY, 1, 16),
+	[FL_AES_CFB] = CIPHER("aes-cfb", AES_KEY, 1, 16),
+	[FL_AES_OFB] = CIPHER("aes-ofb", AES_KEY, 1, 16),
+	[FL_AES_XTS] = STEAL("aes-xts", AES_XTS_KEY),
+	[FL_AES_CBC_CS1] = STEAL("aes-cbc-cs1", AES_KEY),
+	[FL_AES_CBC_CS2] = STEAL("aes-cbc-cs2", AES_KEY),
+	[FL_AES_CBC_CS3] = STEAL("aes-cbc-cs3", AES_KEY),
+	[FL_SM4_ECB] = CIPHER("sm4-ecb", ONE(16), 16, 0),
+	[FL_SM4_CBC] = CIPHER("sm4-cbc", ONE(16), 16, 16),
+	[FL_SM4_CTR] = CIPHER("sm4-ctr", ONE(16), 1, 16),
+	[FL_SM4_CFB] = CIPHER("sm4-cfb", ONE(16), 1, 16),
+	[FL_SM4_OFB] = CIPHER("sm4-ofb", ONE(16), 1, 16),
+	[FL_SM4_XTS] = STEAL("sm4-xts", ONE(32)),
+	[FL_SM4_XTS_GB] = STEAL("sm4-xts-gb", ONE(32)),
+	[FL_SM4_CBC_CS1] = STEAL("sm4-cbc-cs1", ONE(16)),
+	[FL_SM4_CBC_CS2] = STEAL("sm4-cbc-cs2", ONE(16)),
+	[FL_SM4_CBC_CS3] = STEAL("sm4-cbc-cs3", ONE(16)),
+	[FL_DES_ECB] = CIPHER("des-ecb", ONE(8), 8, 0),
+	[FL_DES_CBC] = CIPHER("des-cbc", ONE(8), 8, 8),
+	[FL_3DES_ECB] = CIPHER("3des-ecb", TDES_KEY, 8, 0),
+	[FL_3DES_CBC] = CIPHER("3des-cbc", TDES_KEY, 8, 8),
 
 	[FL_MD5] = DIGEST("md5", 16, 64),
 	[FL_SHA1] = DIGEST("sha1", 20, 64),
@@ -69,16 +78,22 @@ static const struct fl_algo_info algos[FL_ALGO_MAX] = {
 	[FL_HMAC_SHA512_224] = HMAC("sha2-512-224-hmac", 28, 128),
 	[FL_HMAC_SHA512_256] = HMAC("sha2-512-256-hmac", 32, 128),
 	[FL_HMAC_SM3] = HMAC("sm3-hmac", 32, 64),
-	[FL_AES_CMAC] = MAC("aes-cmac", 16, 0),
-	[FL_AES_XCBC_MAC_96] = MAC("aes-xcbc-mac", 12, 0),
-	[FL_AES_XCBC_PRF_128] = MAC("aes-xcbc-prf-128", 16, 0),
-	[FL_AES_GMAC] = MAC("aes-gmac", 16, 12),
+	[FL_AES_CMAC] = MAC("aes-cmac", AES_KEY, 16),
+	[FL_AES_XCBC_MAC_96] = MAC("aes-xcbc-mac", ONE(16), 12),
+	[FL_AES_XCBC_PRF_128] = MAC("aes-xcbc-prf-128", ONE(16), 16),
+	[FL_AES_GMAC] = GCM("aes-gmac", FL_KIND_MAC, AES_KEY),
 
-	[FL_AES_GCM] = AEAD("aes-gcm", 12),
-	[FL_AES_CCM] = AEAD("aes-ccm", 12),
-	[FL_SM4_GCM] = AEAD("sm4-gcm", 12),
-	[FL_SM4_CCM] = AEAD("sm4-ccm", 12),
+	[FL_AES_GCM] = GCM("aes-gcm", FL_KIND_AEAD, AES_KEY),
+	[FL_AES_CCM] = CCM("aes-ccm", AES_KEY),
+	[FL_SM4_GCM] = GCM("sm4-gcm", FL_KIND_AEAD, ONE(16)),
+	[FL_SM4_CCM] = CCM("sm4-ccm", ONE(16)),
 };
+
+bool fl_sizes_have(const struct fl_sizes *s, unsigned v)
+{
+	return v >= s->min && v <= s->max &&
+	       (s->inc ? (v - s->min) % s->inc == 0 : v == s->min || v == s->max);
+}
 
 const struct fl_algo_info *fl_algo_info(enum fl_algo a)
 {

@@ -5,15 +5,12 @@
 
 #include "crypto_internal.h"
 
-static void set_bursts_none(struct fl_cryptodev *d, bool dequeue_too)
+/* Dequeue stays: what is done can be had still. */
+static void refuse_ops(struct fl_cryptodev *d)
 {
-	for (unsigned i = 0; i < d->nb_qps; i++) {
-		if (!d->qps[i])
-			continue;
-		__atomic_store_n(&d->qps[i]->enqueue, fl_crypto_none, __ATOMIC_RELAXED);
-		if (dequeue_too)
-			__atomic_store_n(&d->qps[i]->dequeue, fl_crypto_none, __ATOMIC_RELAXED);
-	}
+	for (unsigned i = 0; i < d->nb_qps; i++)
+		if (d->qps[i])
+			__atomic_store_n(&d->qps[i]->enqueue, fl_crypto_none, __ATOMIC_RELAXED);
 }
 
 uint16_t fl_crypto_none(struct fl_qp *qp, struct fl_op **ops, uint16_t n)
@@ -37,7 +34,8 @@ static void on_dev_event(struct fl_dev *dev, enum fl_dev_event ev, void *arg)
 	struct fl_cryptodev *d = arg;
 
 	/* what is in flight comes back when the device is stopped or reset */
-	set_bursts_none(d, false);
+	refuse_ops(d);
+	d->failed |= ev == FL_DEV_ERROR;
 	fl_crypto_dev_event(d, events[ev]);
 }
 
@@ -47,6 +45,13 @@ void fl_cryptodev_on_event(struct fl_cryptodev *d,
 {
 	d->event = fn;
 	d->event_arg = arg;
+}
+
+static void stop(struct fl_cryptodev *d)
+{
+	refuse_ops(d);
+	d->ops.stop(d);
+	d->started = false;
 }
 
 /* ---- open and close ------------------------------------------------------------------- */
@@ -132,6 +137,8 @@ static void release_qps(struct fl_cryptodev *d)
 	free(d->qps);
 	d->qps = NULL;
 	d->nb_qps = 0;
+	/* nothing touches them any more */
+	fl_crypto_unpark(d);
 }
 
 void fl_cryptodev_close(struct fl_cryptodev *d)
@@ -141,19 +148,18 @@ void fl_cryptodev_close(struct fl_cryptodev *d)
 
 	if (!d)
 		return;
-	if (fl_cryptodev_stop(d))
-		return;
-	while (d->sessions) {
-		fl_warn(d->log, "crypto", "%s: closed with a session that was not destroyed",
-			fl_crypto_uri(d));
-		fl_session_destroy(d->sessions);
-	}
+	if (d->started)
+		stop(d);
 	dev = d->dev;
 	uri = (char *)d->uri;
 	if (dev)
 		fl_dev_on_event(dev, NULL, NULL);
 	release_qps(d);
-	fl_crypto_unpark(d);
+	while (d->sessions) {
+		fl_warn(d->log, "crypto", "%s: closed with a session that was not destroyed",
+			fl_crypto_uri(d));
+		fl_session_destroy(d->sessions);
+	}
 	d->ops.close(d);
 	if (dev)
 		fl_dev_close(dev);
@@ -218,6 +224,7 @@ int fl_cryptodev_configure(struct fl_cryptodev *d, uint16_t nb_qps)
 	release_qps(d);
 	d->qps = qps;
 	d->nb_qps = nb_qps;
+	d->resume = false;
 	return 0;
 }
 
@@ -309,10 +316,11 @@ static int check_complete(const struct fl_cryptodev *d)
 
 int fl_cryptodev_start(struct fl_cryptodev *d)
 {
-	int rc = refuse_running(d, "start");
+	int rc;
 
-	if (!rc)
-		rc = check_complete(d);
+	if (d->started)
+		return 0;
+	rc = check_complete(d);
 	if (!rc && d->dev && fl_dev_removed(d->dev)) {
 		fl_err(d->log, "crypto",
 		       "%s: start: the device is gone; fl_cryptodev_reset() brings it back once it is there again",
@@ -322,19 +330,12 @@ int fl_cryptodev_start(struct fl_cryptodev *d)
 	if (!rc)
 		rc = d->ops.start(d);
 	if (rc) {
-		set_bursts_none(d, true);
+		refuse_ops(d);
 		return rc;
 	}
 	d->started = true;
 	d->resume = false;
 	return 0;
-}
-
-static void stop(struct fl_cryptodev *d)
-{
-	set_bursts_none(d, false);
-	d->ops.stop(d);
-	d->started = false;
 }
 
 int fl_cryptodev_stop(struct fl_cryptodev *d)
@@ -350,25 +351,57 @@ bool fl_cryptodev_started(const struct fl_cryptodev *d)
 	return d->started;
 }
 
+/* Remembered across failures, so that a reset that succeeds in the end leaves it as it was. */
+static void suspend(struct fl_cryptodev *d)
+{
+	if (!d->started)
+		return;
+	stop(d);
+	d->resume = true;
+}
+
+int fl_cryptodev_release(struct fl_cryptodev *d)
+{
+	if (!d->dev) {
+		fl_err(d->log, "crypto", "%s: there is no device to give back", fl_crypto_uri(d));
+		return -EOPNOTSUPP;
+	}
+	suspend(d);
+	fl_dev_release(d->dev);
+	return 0;
+}
+
+static int regain(struct fl_cryptodev *d)
+{
+	int rc;
+
+	if (fl_dev_removed(d->dev)) {
+		rc = fl_dev_reattach(d->dev);
+		if (!rc)
+			return 0;
+		fl_info(d->log, "crypto", "%s: reset: the device is not back yet (%s)",
+			fl_crypto_uri(d), strerror(-rc));
+		return rc == -EOPNOTSUPP ? rc : -ENODEV;
+	}
+	rc = d->failed ? fl_dev_reset(d->dev) : 0;
+	if (rc)
+		fl_warn(d->log, "crypto",
+			"%s: after its error the device is reset by its registers alone: "
+			"no reset of the function (%s)",
+			fl_crypto_uri(d), strerror(-rc));
+	return 0;
+}
+
 int fl_cryptodev_reset(struct fl_cryptodev *d)
 {
 	int rc;
 
-	if (d->started) {
-		/* remembered across failures, so that trying again later ends as it was */
-		stop(d);
-		d->resume = true;
-	}
-	if (d->dev && fl_dev_removed(d->dev)) {
-		rc = fl_dev_reattach(d->dev);
-		if (rc) {
-			fl_info(d->log, "crypto", "%s: reset: the device is not back yet (%s)",
-				fl_crypto_uri(d), strerror(-rc));
-			return rc == -EOPNOTSUPP ? rc : -ENODEV;
-		}
-	}
-	rc = d->ops.hw_reset(d);
+	suspend(d);
+	rc = d->dev ? regain(d) : 0;
+	if (!rc)
+		rc = d->ops.hw_reset(d);
 	if (rc)
 		return rc;
+	d->failed = false;
 	return d->resume ? fl_cryptodev_start(d) : 0;
 }

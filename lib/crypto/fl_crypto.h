@@ -3,9 +3,14 @@
  * Crypto devices: open, configure, queue pairs, sessions, operations in bursts.
  *
  * Life: fl_cryptodev_open -> configure -> qp set-up -> start -> sessions and bursts -> stop ->
- * close. Control calls are one thread at a time a device; each queue pair is used by one thread at
- * a time, different ones by different threads. A session may be used by any number of queue pairs
- * of its device at once: it holds keys made ready and nothing of a request.
+ * close.
+ *
+ * Threads: control calls are one thread at a time a device; bursts go on during those that do not
+ * say otherwise. A queue pair is used by one thread at a time, different ones by different threads.
+ * A session can be named by ops on all queue pairs of its device at once, from all their threads,
+ * with no lock: it holds keys made ready, is only read once it is created, and has nothing of a
+ * request. Creating and destroying sessions are control calls, allowed from open to close, running
+ * or not; bursts that name others go on.
  *
  * The burst contract is that of packets: the count returned is the prefix that was taken, the rest
  * stays the caller's; a burst never waits; an error belongs to the op (its status), not to the
@@ -87,24 +92,28 @@ enum fl_algo {
 
 enum fl_algo_kind { FL_KIND_NONE, FL_KIND_CIPHER, FL_KIND_DIGEST, FL_KIND_MAC, FL_KIND_AEAD };
 
+/** min, min + inc, ... max; inc 0 = min and max only. */
+struct fl_sizes {
+	uint16_t min, max, inc;
+};
+FL_API bool fl_sizes_have(const struct fl_sizes *s, unsigned v);
+
 /** What holds of an algorithm whatever computes it. */
 struct fl_algo_info {
 	const char *name; /* "aes-cbc", "sha2-256-hmac": as dpdk-test-crypto-perf writes them */
 	enum fl_algo_kind kind;
 	uint8_t block;	    /* bytes that the input length must be a multiple of; 1 = any length */
+	uint8_t least;	    /* bytes of input at least; less is FL_OP_INVALID (but see `empty`) */
 	uint8_t iv;	    /* usual bytes of IV, 0 = none */
 	uint8_t digest;	    /* full bytes of digest or tag, 0 = none */
 	uint8_t hash_block; /* streamed digests: parts but the last are multiples of it; 0 = no */
+	struct fl_sizes keys, ivs, digests; /* that there are; a device may have fewer */
 };
 /** NULL for FL_ALGO_NONE and what is no algorithm. */
 FL_API const struct fl_algo_info *fl_algo_info(enum fl_algo a);
 /** By name, FL_ALGO_NONE where there is none. */
 FL_API enum fl_algo fl_algo_find(const char *name);
 
-/** min, min + inc, ... max; inc 0 = min and max only. */
-struct fl_sizes {
-	uint16_t min, max, inc;
-};
 /** One algorithm as a device can do it. */
 struct fl_crypto_cap {
 	enum fl_algo algo;
@@ -145,7 +154,7 @@ struct fl_cryptodev_info {
 FL_API FL_MUST int fl_cryptodev_open(struct fl_ctx *ctx, const char *uri,
 				     struct fl_cryptodev **out);
 /** Stops where needed: ops in flight are dropped, never touched again. Sessions must be destroyed
- *  before. */
+ *  before. No burst may run meanwhile. */
 FL_API void fl_cryptodev_close(struct fl_cryptodev *d);
 FL_API void fl_cryptodev_info(const struct fl_cryptodev *d, struct fl_cryptodev_info *out);
 /** The capability for an algorithm, or NULL. */
@@ -160,25 +169,39 @@ struct fl_qp_conf {
 	bool intr;     /* fl_qp_wait_fd() shall work */
 };
 
-/** Stopped devices only; queue pairs of before are void. */
+/** Stopped devices only; queue pairs of before are void, and ops that they hold still are dropped.
+ */
 FL_API FL_MUST int fl_cryptodev_configure(struct fl_cryptodev *d, uint16_t nb_qps);
 FL_API FL_MUST int fl_qp_setup(struct fl_cryptodev *d, uint16_t id, const struct fl_qp_conf *conf);
 FL_API FL_MUST int fl_cryptodev_start(struct fl_cryptodev *d);
-/** Ops in flight are completed (FL_OP_ABORTED where the device did not) and can be dequeued until
- *  the next start or configure. */
+/**
+ * Ops in flight are completed (FL_OP_ABORTED where the device did not) and can be dequeued, also
+ * after a next start, until their queue pair is configured or set up anew. No burst may run
+ * meanwhile.
+ */
 FL_API FL_MUST int fl_cryptodev_stop(struct fl_cryptodev *d);
 FL_API bool fl_cryptodev_started(const struct fl_cryptodev *d);
 /**
+ * Stops where needed and gives the device back, for others to use or to pull it out; it stays as
+ * FL_CRYPTO_REMOVED leaves it, until fl_cryptodev_reset(). No burst may run meanwhile.
+ * -EOPNOTSUPP: a software device.
+ */
+FL_API FL_MUST int fl_cryptodev_release(struct fl_cryptodev *d);
+/**
  * Resets the device and brings it back as it was, sessions included. Every op in flight comes back
  * from its queue pair exactly once: done, or FL_OP_ABORTED. Also after FL_CRYPTO_REMOVED, once the
- * device is there again (-ENODEV while it is not). No burst may run meanwhile.
+ * device is there again (-ENODEV while it is not; the ops come back even so). No burst may run
+ * meanwhile.
  */
 FL_API FL_MUST int fl_cryptodev_reset(struct fl_cryptodev *d);
 
+/* after each of them bursts take nothing; ops in flight come back with the next stop or reset */
 enum fl_crypto_event {
-	FL_CRYPTO_REMOVED, /* gone; ops in flight come back as FL_OP_ABORTED */
-	FL_CRYPTO_REQUEST, /* the kernel wants the device back: close or stop */
-	FL_CRYPTO_ERROR,   /* the device reported an error or stopped answering: reset it */
+	FL_CRYPTO_REMOVED, /* the device or its server is gone */
+	/** the kernel wants the device back: release or close it now; if the kernel has to ask
+	 * again (after some 10 s), FL_CRYPTO_REMOVED follows */
+	FL_CRYPTO_REQUEST,
+	FL_CRYPTO_ERROR, /* the device reported an error or stopped answering: reset it */
 };
 FL_API void fl_cryptodev_on_event(struct fl_cryptodev *d,
 				  void (*fn)(struct fl_cryptodev *d, enum fl_crypto_event ev,
@@ -196,6 +219,7 @@ enum fl_crypto_type {
 	FL_CRYPTO_AUTH_CIPHER, /* MAC of AAD and plaintext, encrypt the payload; decrypt: reverse */
 };
 
+/** What the type does not use is not looked at. */
 struct fl_session_conf {
 	enum fl_crypto_type type;
 	/** encrypt and generate the digest, or decrypt and verify it */
@@ -209,8 +233,9 @@ struct fl_session_conf {
 
 /**
  * Makes keys ready, for any queue pair of the device.
- * Errors: -EOPNOTSUPP (the device has no such algorithm or chain), -EINVAL (a size; the message
- * has what the device takes), -ENOMEM.
+ * Errors: -EOPNOTSUPP (the device has no such algorithm or chain), -EINVAL (an algorithm of another
+ * kind, or a size; the message has what the device takes; XTS keys whose halves are the same),
+ * -ENOMEM.
  */
 FL_API FL_MUST int fl_session_create(struct fl_cryptodev *d, const struct fl_session_conf *conf,
 				     struct fl_session **out);
@@ -272,8 +297,9 @@ struct fl_op {
 	struct fl_seg aad;
 	uint64_t total; /* bytes of the stream's parts so far; the driver's */
 	struct fl_op_pool *pool;
-	uint8_t iv[FL_IV_MAX];
-	/** out: digest or tag; verify: what it must be. Between parts of a stream: its state. */
+	uint8_t iv[FL_IV_MAX] __attribute__((aligned(FL_IV_MAX)));
+	/** a cache line of its own, as devices write it. out: digest or tag; verify: what it must
+	 * be. Between parts of a stream: its state. */
 	uint8_t digest[FL_DIGEST_MAX];
 } FL_CACHE_ALIGNED;
 
@@ -298,12 +324,12 @@ FL_API struct fl_qp *fl_cryptodev_qp(const struct fl_cryptodev *d, uint16_t id);
  *  taken too and comes back with its error in its turn. Data plane. */
 static inline uint16_t fl_op_enqueue(struct fl_qp *qp, struct fl_op **ops, uint16_t n)
 {
-	return qp->enqueue(qp, ops, n);
+	return __atomic_load_n(&qp->enqueue, __ATOMIC_RELAXED)(qp, ops, n);
 }
 /** Ops that are done, oldest first. Data plane. */
 static inline uint16_t fl_op_dequeue(struct fl_qp *qp, struct fl_op **ops, uint16_t n)
 {
-	return qp->dequeue(qp, ops, n);
+	return __atomic_load_n(&qp->dequeue, __ATOMIC_RELAXED)(qp, ops, n);
 }
 
 /** eventfd that is readable when armed completions have come, -1 = none (conf.intr). */
@@ -320,10 +346,15 @@ struct fl_qp_stats {
 FL_API FL_MUST int fl_qp_stats(struct fl_qp *qp, struct fl_qp_stats *out);
 
 /**
- * For tools: one request without a session or queue pair of the caller's, on queue pair `id`,
- * waited for (timeout_ms). in and out may be any memory: they are copied.
+ * For tools: one request without a session of the caller's, on queue pair `id`, which nobody else
+ * uses meanwhile and which holds no ops; waited for (timeout_ms). in and out may be any memory:
+ * they are copied. AAD is for AEAD and chains.
+ * @iv      iv_len bytes of the conf (or the algorithm's usual), NULL where it has none
+ * @out     `len` bytes, NULL where only the digest is wanted
  * @digest  in or out as in struct fl_op, digest_len of the conf
- * Errors: those of fl_session_create(), -ETIMEDOUT, -EBADMSG (verification), -EINVAL, -EIO.
+ * Errors: those of fl_session_create(), -ETIMEDOUT, -EBADMSG (verification), -EINVAL, -EFAULT,
+ * -ECANCELED (stopped or reset), -EIO. After -ETIMEDOUT the memory of the request is kept until the
+ * answer has come or the queue pairs are configured anew; who dequeues that op must drop it.
  */
 FL_API FL_MUST int fl_crypto_once(struct fl_cryptodev *d, uint16_t id,
 				  const struct fl_session_conf *conf, const uint8_t *iv,

@@ -30,13 +30,19 @@ struct fl_session {
 struct fl_crypto_ops {
 	void (*info)(const struct fl_cryptodev *d, struct fl_cryptodev_info *out);
 
-	/* stopped devices; *qp is the driver's queue pair and begins with struct fl_qp */
+	/**
+	 * Stopped devices; *qp is the driver's queue pair and begins with struct fl_qp. An older
+	 * one of the same id is released after, so that it stays where this fails.
+	 */
 	int (*qp_setup)(struct fl_cryptodev *d, uint16_t id, const struct fl_qp_conf *c,
 			struct fl_qp **qp);
 	/** ops that it holds still are dropped */
 	void (*qp_release)(struct fl_qp *qp);
 
-	/** all queue pairs are set up; sets their enqueue and dequeue as the last step */
+	/**
+	 * All queue pairs are set up; sets their enqueue and dequeue as the last step. Ops that are
+	 * ready since a stop stay: dequeue hands them out first.
+	 */
 	int (*start)(struct fl_cryptodev *d);
 	/**
 	 * Ends DMA, works on a removed device too. Ops in flight become ready: done, or
@@ -48,7 +54,10 @@ struct fl_crypto_ops {
 	/** undoes probe and frees the device; stopped, no queue pairs, no sessions */
 	void (*close)(struct fl_cryptodev *d);
 
-	/** conf is checked, its sizes are filled in; the keys are the caller's: copy them */
+	/**
+	 * conf is checked, its sizes are filled in, what its type does not use is 0; the keys are
+	 * the caller's: copy them. At any time: before a start, during bursts, of a removed device.
+	 */
 	int (*session_create)(struct fl_cryptodev *d, const struct fl_session_conf *conf,
 			      struct fl_session **s);
 	/** wipes the keys */
@@ -66,7 +75,7 @@ struct fl_cryptodev {
 	struct fl_ctx *ctx;
 	const struct fl_log *log;
 	const char *uri;
-	bool started, resume;
+	bool started, resume, failed;
 	uint16_t nb_qps;
 	struct fl_qp **qps;
 	struct fl_session *sessions;

@@ -42,6 +42,22 @@ void fl_crypto_unpark(struct fl_cryptodev *d)
 	}
 }
 
+/* The answer to a request that was given up is dropped; an op of the caller's should not be here.
+ */
+static void drop_late(struct fl_cryptodev *d, const struct fl_op *op)
+{
+	for (struct fl_crypto_parked **p = &d->parked, *r; (r = *p); p = &r->next) {
+		if (r->op != op)
+			continue;
+		*p = r->next;
+		free_request(r);
+		return;
+	}
+	fl_warn(d->log, "crypto",
+		"%s: a single request met an op of somebody's own on its queue pair: that one is dropped",
+		fl_crypto_uri(d));
+}
+
 static int make_memory(struct fl_cryptodev *d, struct fl_crypto_parked *r, uint64_t len)
 {
 	struct fl_mem_opts mo = { .node = -1, .log = d->log };
@@ -78,7 +94,7 @@ static void fill(struct fl_crypto_parked *r, const uint8_t *iv, const void *aad,
 	op->cipher_off = op->auth_off = aad_len;
 	op->cipher_len = op->auth_len = len;
 	op->aad = (struct fl_seg){ r->seg.va, r->area, aad_len };
-	if (iv && c->iv_len)
+	if (c->iv_len)
 		memcpy(op->iv, iv, c->iv_len);
 	if (!c->encrypt && c->digest_len)
 		memcpy(op->digest, digest, c->digest_len);
@@ -93,8 +109,12 @@ static int run(struct fl_qp *qp, struct fl_op *op, int timeout_ms)
 
 	for (;;) {
 		given = given || fl_op_enqueue(qp, &op, 1) == 1;
-		if (given && fl_op_dequeue(qp, &back, 1) == 1)
-			return 0;
+		if (fl_op_dequeue(qp, &back, 1) == 1) {
+			if (back == op)
+				return 0;
+			drop_late(qp->dev, back);
+			continue;
+		}
 		if (fl_now_ns() >= end)
 			return given ? -EINPROGRESS : -EAGAIN;
 		nanosleep(&nap, NULL);
@@ -121,6 +141,26 @@ static int result(const struct fl_op *op)
 	return -EIO;
 }
 
+static int check_args(const struct fl_session *s, const uint8_t *iv, const void *aad,
+		      uint32_t aad_len, const void *in, uint32_t len, const uint8_t *digest)
+{
+	const struct fl_session_conf *c = fl_session_conf(s);
+	const char *what = NULL;
+
+	if (c->iv_len && !iv)
+		what = "wants an IV";
+	else if (c->digest_len && !digest)
+		what = "wants a digest, or a place for it";
+	else if ((aad_len && !aad) || (len && !in))
+		what = "has a length without data";
+	else if (aad_len && (c->type == FL_CRYPTO_CIPHER || c->type == FL_CRYPTO_AUTH))
+		what = "has AAD, which is for AEAD and chains";
+	if (!what)
+		return 0;
+	fl_err(s->dev->log, "crypto", "%s: this single request %s", fl_crypto_uri(s->dev), what);
+	return -EINVAL;
+}
+
 int fl_crypto_once(struct fl_cryptodev *d, uint16_t id, const struct fl_session_conf *conf,
 		   const uint8_t *iv, const void *aad, uint32_t aad_len, const void *in,
 		   uint32_t len, void *out, uint8_t *digest, int timeout_ms)
@@ -140,6 +180,8 @@ int fl_crypto_once(struct fl_cryptodev *d, uint16_t id, const struct fl_session_
 	if (!r)
 		return -ENOMEM;
 	rc = fl_session_create(d, conf, &r->session);
+	if (!rc)
+		rc = check_args(r->session, iv, aad, aad_len, in, len, digest);
 	if (!rc)
 		rc = make_memory(d, r, bytes ? bytes : 1);
 	if (!rc) {

@@ -5,89 +5,99 @@
 
 #include "crypto_internal.h"
 
-static bool size_ok(const struct fl_sizes *s, uint16_t v)
-{
-	return v >= s->min && v <= s->max &&
-	       (s->inc ? (v - s->min) % s->inc == 0 : v == s->min || v == s->max);
-}
-
 static int check_size(const struct fl_cryptodev *d, const char *algo, const char *what,
-		      const struct fl_sizes *s, uint16_t v)
+		      const struct fl_sizes *any, const struct fl_sizes *here, unsigned v)
 {
-	if (size_ok(s, v))
+	const struct fl_sizes *s = fl_sizes_have(any, v) ? here : any;
+
+	if (fl_sizes_have(any, v) && fl_sizes_have(here, v))
 		return 0;
-	fl_err(d->log, "crypto", "%s: %s: %s of %u bytes; the device takes %u to %u%s",
-	       fl_crypto_uri(d), algo, what, v, s->min, s->max,
+	fl_err(d->log, "crypto", "%s: %s: %s of %u bytes; %s takes %u to %u%s", fl_crypto_uri(d),
+	       algo, what, v, s == here ? "the device" : "it", s->min, s->max,
 	       s->inc == 1 ? ""
 	       : s->inc	   ? ", in steps"
 			   : ", no size between");
 	return -EINVAL;
 }
 
-/* The capability for what is to be a cipher, or an algorithm of another kind; NULL = refused. */
-static const struct fl_crypto_cap *need(const struct fl_cryptodev *d, enum fl_algo a,
-					enum fl_algo_kind kind, enum fl_algo_kind or_kind)
+/* The capability for an algorithm of one of two kinds. */
+static int need(const struct fl_cryptodev *d, enum fl_algo a, enum fl_algo_kind kind,
+		enum fl_algo_kind or_kind, const struct fl_crypto_cap **cap)
 {
 	const struct fl_algo_info *i = fl_algo_info(a);
-	const struct fl_crypto_cap *c;
 
 	if (!i || (i->kind != kind && i->kind != or_kind)) {
 		fl_err(d->log, "crypto", "%s: session: %s is not what its type needs there",
 		       fl_crypto_uri(d), i ? i->name : "no algorithm");
-		return NULL;
+		return -EINVAL;
 	}
-	c = fl_cryptodev_cap(d, a);
-	if (!c)
-		fl_err(d->log, "crypto",
-		       "%s: session: the device has no %s; its capabilities list what it has",
-		       fl_crypto_uri(d), i->name);
-	return c;
+	*cap = fl_cryptodev_cap(d, a);
+	if (*cap)
+		return 0;
+	fl_err(d->log, "crypto",
+	       "%s: session: the device has no %s; its capabilities list what it has",
+	       fl_crypto_uri(d), i->name);
+	return -EOPNOTSUPP;
 }
 
-static int refusal(const struct fl_session_conf *c, enum fl_algo a)
+static int check_xts(const struct fl_cryptodev *d, const struct fl_session_conf *c)
 {
-	return fl_algo_info(a) ? -EOPNOTSUPP : -EINVAL;
+	unsigned half = c->key_len / 2;
+
+	if (c->cipher != FL_AES_XTS && c->cipher != FL_SM4_XTS && c->cipher != FL_SM4_XTS_GB)
+		return 0;
+	if (memcmp(c->key, c->key + half, half) != 0)
+		return 0;
+	fl_err(d->log, "crypto", "%s: %s: the halves of the key are the same, which gives it away",
+	       fl_crypto_uri(d), fl_algo_info(c->cipher)->name);
+	return -EINVAL;
 }
 
 static int check_cipher(const struct fl_cryptodev *d, struct fl_session_conf *c,
 			enum fl_algo_kind kind)
 {
-	const struct fl_crypto_cap *cap = need(d, c->cipher, kind, kind);
-	const struct fl_algo_info *i;
-	int rc;
+	const struct fl_algo_info *i = fl_algo_info(c->cipher);
+	const struct fl_crypto_cap *cap;
+	int rc = need(d, c->cipher, kind, kind, &cap);
 
-	if (!cap)
-		return refusal(c, c->cipher);
-	i = fl_algo_info(c->cipher);
+	if (rc)
+		return rc;
 	c->iv_len = c->iv_len ? c->iv_len : i->iv;
-	rc = check_size(d, i->name, "key", &cap->key, c->key_len);
+	rc = check_size(d, i->name, "key", &i->keys, &cap->key, c->key_len);
 	if (!rc)
-		rc = check_size(d, i->name, "IV", &cap->iv, c->iv_len);
+		rc = check_size(d, i->name, "IV", &i->ivs, &cap->iv, c->iv_len);
+	if (!rc)
+		rc = check_xts(d, c);
 	if (rc || kind != FL_KIND_AEAD)
 		return rc;
 	c->digest_len = c->digest_len ? c->digest_len : i->digest;
-	return check_size(d, i->name, "tag", &cap->digest, c->digest_len);
+	return check_size(d, i->name, "tag", &i->digests, &cap->digest, c->digest_len);
 }
 
 static int check_auth(const struct fl_cryptodev *d, struct fl_session_conf *c)
 {
 	bool chain = c->type != FL_CRYPTO_AUTH;
-	const struct fl_crypto_cap *cap =
-		need(d, c->auth, FL_KIND_MAC, chain ? FL_KIND_MAC : FL_KIND_DIGEST);
-	const struct fl_algo_info *i;
-	int rc;
+	const struct fl_algo_info *i = fl_algo_info(c->auth);
+	const struct fl_crypto_cap *cap;
+	int rc = need(d, c->auth, FL_KIND_MAC, chain ? FL_KIND_MAC : FL_KIND_DIGEST, &cap);
 
-	if (!cap)
-		return refusal(c, c->auth);
-	i = fl_algo_info(c->auth);
-	c->digest_len = c->digest_len ? c->digest_len : i->digest;
-	rc = check_size(d, i->name, "key", &cap->key, c->auth_key_len);
-	if (!rc)
-		rc = check_size(d, i->name, "digest", &cap->digest, c->digest_len);
-	if (rc || chain)
+	if (rc)
 		return rc;
-	c->iv_len = c->iv_len ? c->iv_len : i->iv;
-	return check_size(d, i->name, "IV", &cap->iv, c->iv_len);
+	c->digest_len = c->digest_len ? c->digest_len : i->digest;
+	rc = check_size(d, i->name, "key", &i->keys, &cap->key, c->auth_key_len);
+	if (!rc)
+		rc = check_size(d, i->name, "digest", &i->digests, &cap->digest, c->digest_len);
+	if (rc)
+		return rc;
+	if (!chain) {
+		c->iv_len = c->iv_len ? c->iv_len : i->iv;
+		return check_size(d, i->name, "IV", &i->ivs, &cap->iv, c->iv_len);
+	}
+	if (!i->iv)
+		return 0;
+	fl_err(d->log, "crypto", "%s: session: %s wants an IV, and a chain's is the cipher's",
+	       fl_crypto_uri(d), i->name);
+	return -EINVAL;
 }
 
 static int check_chain(const struct fl_cryptodev *d, struct fl_session_conf *c)
@@ -106,8 +116,26 @@ static int check_chain(const struct fl_cryptodev *d, struct fl_session_conf *c)
 	return rc ? rc : check_auth(d, c);
 }
 
+/* What the type does not use, nobody after us has to ask about. */
+static void clear_unused(struct fl_session_conf *c)
+{
+	if (c->type == FL_CRYPTO_AUTH) {
+		c->cipher = FL_ALGO_NONE;
+		c->key = NULL;
+		c->key_len = 0;
+	}
+	if (c->type == FL_CRYPTO_CIPHER || c->type == FL_CRYPTO_AEAD) {
+		c->auth = FL_ALGO_NONE;
+		c->auth_key = NULL;
+		c->auth_key_len = 0;
+	}
+	if (c->type == FL_CRYPTO_CIPHER)
+		c->digest_len = 0;
+}
+
 static int check(const struct fl_cryptodev *d, struct fl_session_conf *c)
 {
+	clear_unused(c);
 	if ((c->key_len && !c->key) || (c->auth_key_len && !c->auth_key)) {
 		fl_err(d->log, "crypto", "%s: session: a key length without a key",
 		       fl_crypto_uri(d));
