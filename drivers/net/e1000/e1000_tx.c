@@ -369,14 +369,14 @@ static inline __attribute__((always_inline)) uint32_t tx_plain(
 	const uint32_t page_mask = q->page_mask;
 	const struct fl_dma_area *area = q->area;
 	struct fl_e1000_desc *d = q->ring + q->tail;
-	struct fl_pkt **sw = q->sw + q->tail;
+	struct fl_pkt **sw = q->sw + q->tail, **at = pkts, **end = pkts + n;
 	struct fl_pool *pool = q->pool;
 	uint64_t sum = 0;
-	uint32_t i;
 
-	for (i = 0; i < n; i++) {
-		const struct fl_pkt *p = pkts[i];
-		uint32_t len = p->data_len;
+	/* three pointers and no index: as many registers as there are */
+	for (; at != end; at++, sw++, d++) {
+		struct fl_pkt *p = *at;
+		uint64_t len = p->data_len;
 		fl_iova_t iova = fl_pkt_iova(p);
 
 		if (fl_unlikely(p->pool != pool ||
@@ -385,15 +385,15 @@ static inline __attribute__((always_inline)) uint32_t tx_plain(
 			break;
 		if (paged && fl_unlikely((iova.v & page_mask) + len > page_mask + 1ull))
 			break;
-		if (fl_unlikely(fl_dma_post(area, iova, len)))
+		if (fl_unlikely(fl_dma_post(area, iova, (uint32_t)len)))
 			break;
-		d[i].w[0] = iova.v;
-		d[i].w[1] = TXD_PLAIN | len;
-		sw[i] = pkts[i];
+		d->w[0] = iova.v;
+		d->w[1] = TXD_PLAIN | len;
+		*sw = p;
 		sum += len;
 	}
 	*bytes += sum;
-	return i;
+	return (uint32_t)(at - pkts);
 }
 
 /* plain are packets of `least` to `most` bytes, which the chip takes in one descriptor as they are
