@@ -5,6 +5,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
 
 /* Maps the whole pages of [off, off+len); an area smaller than that stays trapped. */
 static int map_area(struct fl_dev *dev, unsigned index, struct fl_bar *bar, uint64_t off,
@@ -126,37 +129,122 @@ void *fl_bar_ptr(struct fl_dev *dev, unsigned bar, uint64_t off, uint64_t len)
 	return len && in_bar(dev, bar, off, len) ? find_map(dev, bar, off, len) : NULL;
 }
 
+/* One access of 16 bytes; reg is aligned to them. */
+static void load128(const void *reg, uint64_t v[2])
+{
+#if defined(__x86_64__)
+	__m128i x;
+
+	__asm__ volatile("movdqa %1, %0" : "=x"(x) : "m"(*(const __m128i *)reg) : "memory");
+	_mm_storeu_si128((__m128i *)v, x);
+#elif defined(__aarch64__)
+	__asm__ volatile("ldp %0, %1, [%2]" : "=&r"(v[0]), "=&r"(v[1]) : "r"(reg) : "memory");
+#else
+#error "load128() is not written for this machine"
+#endif
+	fl_dma_rmb();
+}
+
+static void store128(void *reg, const uint64_t v[2])
+{
+	fl_dma_wmb();
+#if defined(__x86_64__)
+	__asm__ volatile("movdqa %1, %0"
+			 : "=m"(*(__m128i *)reg)
+			 : "x"(_mm_loadu_si128((const __m128i *)v))
+			 : "memory");
+#elif defined(__aarch64__)
+	__asm__ volatile("stp %0, %1, [%2]" ::"r"(v[0]), "r"(v[1]), "r"(reg) : "memory");
+#endif
+}
+
+/* len 4, 8 or 16; false = there is nothing to ask */
+static bool bar_read(struct fl_dev *dev, unsigned bar, uint64_t off, void *v, unsigned len)
+{
+	uint8_t *p;
+
+	memset(v, 0xff, len);
+	if (fl_dev_removed(dev) || off % len || !in_bar(dev, bar, off, len))
+		return false;
+	p = find_map(dev, bar, off, len);
+	if (!p) {
+		if (dev->vd->ops->region_read(dev->vd, bar, off, v, len))
+			memset(v, 0xff, len);
+	} else if (len == 4) {
+		*(uint32_t *)v = fl_mmio_read32((const volatile uint32_t *)p);
+	} else if (len == 8) {
+		*(uint64_t *)v = __atomic_load_n((const volatile uint64_t *)p, __ATOMIC_RELAXED);
+		fl_dma_rmb();
+	} else {
+		load128(p, v);
+	}
+	return true;
+}
+
+static void bar_write(struct fl_dev *dev, unsigned bar, uint64_t off, const void *v, unsigned len,
+		      bool message)
+{
+	uint8_t *p;
+
+	if (fl_dev_removed(dev) || off % len || !in_bar(dev, bar, off, len))
+		return;
+	p = message ? NULL : find_map(dev, bar, off, len);
+	if (!p) {
+		fl_dma_wmb();
+		/* a register write has no answer; who fails here is found removed */
+		(void)dev->vd->ops->region_write(dev->vd, bar, off, v, len);
+	} else if (len == 4) {
+		fl_mmio_write32((volatile uint32_t *)p, *(const uint32_t *)v);
+	} else if (len == 8) {
+		fl_dma_wmb();
+		__atomic_store_n((volatile uint64_t *)p, *(const uint64_t *)v, __ATOMIC_RELEASE);
+	} else {
+		store128(p, v);
+	}
+}
+
 uint32_t fl_bar_read32(struct fl_dev *dev, unsigned bar, uint64_t off)
 {
 	uint32_t v;
-	uint8_t *p;
 
-	if (fl_dev_removed(dev) || off % 4 || !in_bar(dev, bar, off, 4))
-		return UINT32_MAX;
-	p = find_map(dev, bar, off, 4);
-	if (p)
-		v = fl_mmio_read32((const volatile uint32_t *)p);
-	else if (dev->vd->ops->region_read(dev->vd, bar, off, &v, 4))
-		v = UINT32_MAX;
-	if (fl_unlikely(v == UINT32_MAX))
+	if (bar_read(dev, bar, off, &v, sizeof(v)) && fl_unlikely(v == UINT32_MAX))
 		fl_dev_look(dev);
 	return v;
 }
 
+uint64_t fl_bar_read64(struct fl_dev *dev, unsigned bar, uint64_t off)
+{
+	uint64_t v;
+
+	if (bar_read(dev, bar, off, &v, sizeof(v)) && v == UINT64_MAX)
+		fl_dev_look(dev);
+	return v;
+}
+
+void fl_bar_read128(struct fl_dev *dev, unsigned bar, uint64_t off, uint64_t v[2])
+{
+	if (bar_read(dev, bar, off, v, 16) && (v[0] & v[1]) == UINT64_MAX)
+		fl_dev_look(dev);
+}
+
 void fl_bar_write32(struct fl_dev *dev, unsigned bar, uint64_t off, uint32_t v)
 {
-	uint8_t *p;
+	bar_write(dev, bar, off, &v, sizeof(v), false);
+}
 
-	if (fl_dev_removed(dev) || off % 4 || !in_bar(dev, bar, off, 4))
-		return;
-	p = find_map(dev, bar, off, 4);
-	if (p) {
-		fl_mmio_write32((volatile uint32_t *)p, v);
-		return;
-	}
-	fl_dma_wmb();
-	/* a register write has no answer; who fails here is found removed */
-	(void)dev->vd->ops->region_write(dev->vd, bar, off, &v, 4);
+void fl_bar_write64(struct fl_dev *dev, unsigned bar, uint64_t off, uint64_t v)
+{
+	bar_write(dev, bar, off, &v, sizeof(v), false);
+}
+
+void fl_bar_send64(struct fl_dev *dev, unsigned bar, uint64_t off, uint64_t v)
+{
+	bar_write(dev, bar, off, &v, sizeof(v), !strcmp(dev->vd->ops->name, "vfio-user"));
+}
+
+void fl_bar_write128(struct fl_dev *dev, unsigned bar, uint64_t off, const uint64_t v[2])
+{
+	bar_write(dev, bar, off, v, 16, false);
 }
 
 void fl_doorbell_init(struct fl_doorbell *db, struct fl_dev *dev, unsigned bar, uint32_t off)

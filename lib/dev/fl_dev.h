@@ -143,6 +143,20 @@ FL_API uint64_t fl_bar_size(const struct fl_dev *dev, unsigned bar);
  */
 FL_API uint32_t fl_bar_read32(struct fl_dev *dev, unsigned bar, uint64_t off);
 FL_API void fl_bar_write32(struct fl_dev *dev, unsigned bar, uint64_t off, uint32_t v);
+/**
+ * The same for 8 and 16 bytes (v[0] the lower half), at multiples of their size: one access where
+ * the BAR is mapped, and one message of that size to a vfio-user server. Through the kernel without
+ * a mapping it is the kernel that splits 16 bytes, and 8 bytes before Linux 6.11.
+ */
+FL_API uint64_t fl_bar_read64(struct fl_dev *dev, unsigned bar, uint64_t off);
+FL_API void fl_bar_write64(struct fl_dev *dev, unsigned bar, uint64_t off, uint64_t v);
+FL_API void fl_bar_read128(struct fl_dev *dev, unsigned bar, uint64_t off, uint64_t v[2]);
+FL_API void fl_bar_write128(struct fl_dev *dev, unsigned bar, uint64_t off, const uint64_t v[2]);
+/**
+ * As fl_bar_write64(), but a vfio-user server gets a message though the BAR be mapped: who polls
+ * the mapping may miss a value that the next one overwrites, and misses no message.
+ */
+FL_API void fl_bar_send64(struct fl_dev *dev, unsigned bar, uint64_t off, uint64_t v);
 /** Mapped address of [off, off+len) or NULL where it has to be trapped. */
 FL_API void *fl_bar_ptr(struct fl_dev *dev, unsigned bar, uint64_t off, uint64_t len);
 

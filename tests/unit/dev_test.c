@@ -217,6 +217,62 @@ static void test_bar(void **state)
 	assert_int_equal(x->f.trapped[0x3018 / 4], 78);
 }
 
+static void test_bar_wide(void **state)
+{
+	struct fix *x = *state;
+	uint64_t v[2] = { 0x1111222233334444, 0x5555666677778888 }, r[2];
+
+	/* mapped */
+	fl_bar_write64(x->dev, 0, 0x2ff8, v[0]);
+	assert_int_equal(pread(x->f.bar0_file, r, 8, 0x2ff8), 8);
+	assert_int_equal(r[0], v[0]);
+	assert_int_equal(fl_bar_read64(x->dev, 0, 0x2ff8), v[0]);
+	fl_bar_write128(x->dev, 0, 0x2fe0, v);
+	assert_int_equal(pread(x->f.bar0_file, r, 16, 0x2fe0), 16);
+	assert_memory_equal(r, v, 16);
+	memset(r, 0, 16);
+	fl_bar_read128(x->dev, 0, 0x2fe0, r);
+	assert_memory_equal(r, v, 16);
+	fl_bar_send64(x->dev, 0, 0x2fe8, 1); /* not a transport of messages */
+	assert_int_equal(fl_bar_read64(x->dev, 0, 0x2fe8), 1);
+	assert_int_equal(x->f.reads + x->f.writes, 0);
+	/* trapped: one access each */
+	fl_bar_write64(x->dev, 0, 0x3000, v[0]);
+	assert_int_equal(x->f.trapped[0x3000 / 4], 0x33334444);
+	assert_int_equal(x->f.trapped[0x3004 / 4], 0x11112222);
+	fl_bar_write128(x->dev, 0, 0x3010, v);
+	assert_int_equal(x->f.writes, 2);
+	fl_bar_read128(x->dev, 0, 0x3010, r);
+	assert_memory_equal(r, v, 16);
+	assert_int_equal(fl_bar_read64(x->dev, 0, 0x3000), v[0]);
+	assert_int_equal(x->f.reads, 2);
+	/* bounds and alignment */
+	fl_bar_write64(x->dev, 2, 60, 5);
+	fl_bar_write64(x->dev, 2, 4, 5);
+	fl_bar_write128(x->dev, 2, 56, v);
+	fl_bar_write128(x->dev, 2, 8, v);
+	fl_bar_send64(x->dev, 2, 64, 5);
+	assert_int_equal(x->f.writes, 2);
+	assert_true(fl_bar_read64(x->dev, 2, 60) == UINT64_MAX);
+	fl_bar_read128(x->dev, 2, 8, r);
+	assert_true((r[0] & r[1]) == UINT64_MAX);
+}
+
+static void test_bar_sent(void **state)
+{
+	struct fix *x = *state;
+	struct fl_vfio_ops ops = *x->f.vd.ops;
+
+	ops.name = "vfio-user";
+	x->f.vd.ops = &ops;
+	fl_bar_send64(x->dev, 0, 0x2fe8, 1);
+	assert_int_equal(x->f.writes, 1);
+	assert_int_equal(x->f.trapped[0x2fe8 / 4], 1);
+	assert_int_equal(fl_bar_read64(x->dev, 0, 0x2fe8), 0);
+	fl_dev_close(x->dev);
+	x->dev = NULL;
+}
+
 static void test_bar_whole(void **state)
 {
 	struct fix *x = *state;
@@ -285,6 +341,8 @@ int main(void)
 		TOPEN(test_caps),
 		T(test_small_cfg),
 		TOPEN(test_bar),
+		TOPEN(test_bar_wide),
+		TOPEN(test_bar_sent),
 		T(test_bar_whole),
 		T(test_bar_not_mappable),
 		cmocka_unit_test(test_drivers),
