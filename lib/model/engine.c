@@ -56,15 +56,21 @@ const struct fl_log *fl_engine_log(const struct fl_engine *e)
 	return e->logp;
 }
 
+struct fl_model *fl_engine_find(const struct fl_engine *e, unsigned ordinal)
+{
+	struct fl_model *m = e->models;
+
+	while (m && m->ordinal != ordinal)
+		m = m->next;
+	return m;
+}
+
 unsigned fl_engine_free_ordinal(const struct fl_engine *e)
 {
-	const struct fl_model *m;
 	unsigned n = 0;
 
-	do {
-		for (m = e->models; m && m->ordinal != n; m = m->next)
-			;
-	} while (m && ++n);
+	while (fl_engine_find(e, n))
+		n++;
 	return n;
 }
 

@@ -38,6 +38,8 @@ struct fl_model_bar {
 	/** [off, off+len) page-aligned: plain memory that the client may map and the model polls */
 	unsigned nshared;
 	struct fl_vfio_sparse shared[4];
+	/** accesses by message reach bar_read() and bar_write() in shared ranges too */
+	bool trap_messages;
 };
 
 struct fl_model_ops {
@@ -65,6 +67,11 @@ struct fl_model_ops {
 	uint64_t (*next_timer)(void *state);
 	/** the client went (false) or came (true); may be NULL */
 	void (*client)(void *state, bool present);
+	/**
+	 * The client's memory, or the right to it, is about to go (unmap, bus master off, reset,
+	 * client gone): when this returns no thread of the model uses it any more; may be NULL
+	 */
+	void (*quiesce)(void *state);
 };
 
 /* ---- calls for a model: set-up, from create() only ------------------------------------ */
@@ -82,7 +89,8 @@ FL_API void fl_model_add_cap(struct fl_model *m, uint8_t id, unsigned off, unsig
 FL_API void fl_model_add_ext_cap(struct fl_model *m, uint16_t id, uint8_t version, unsigned off,
 				 unsigned len);
 /** Standard capabilities, with their write masks and the interrupts they bring. */
-FL_API void fl_model_add_msi(struct fl_model *m, unsigned off, bool addr64, bool maskable);
+FL_API void fl_model_add_msi(struct fl_model *m, unsigned off, unsigned vectors, bool addr64,
+			     bool maskable);
 FL_API void fl_model_add_msix(struct fl_model *m, unsigned off, unsigned vectors, unsigned bar,
 			      uint64_t table, uint64_t pba);
 FL_API void fl_model_add_pm(struct fl_model *m, unsigned off);
@@ -94,6 +102,9 @@ FL_API const struct fl_log *fl_model_log(const struct fl_model *m);
 FL_API const char *fl_model_name(const struct fl_model *m);
 /** Number of the model in its engine, from 0: two of a kind need not look alike. */
 FL_API unsigned fl_model_ordinal(const struct fl_model *m);
+/** State of the model of that kind and number in the same engine, NULL = there is none. */
+FL_API void *fl_model_peer(const struct fl_model *m, const struct fl_model_ops *ops,
+			   unsigned ordinal);
 /** Memory of a shared range of a BAR (offset inside the BAR); the client may write it any time. */
 FL_API void *fl_model_bar_mem(struct fl_model *m, unsigned bar, uint64_t off);
 /** PCI command register bits as they stand: bus master (bit 2), INTx disable (bit 10). */

@@ -28,7 +28,7 @@ int fl_irqs_init(struct fl_model *m)
 {
 	const unsigned count[FL_MODEL_IRQS] = {
 		[FL_VFIO_IRQ_INTX] = m->pci.now[0x3d] ? 1 : 0,
-		[FL_VFIO_IRQ_MSI] = m->pci.msi ? 1 : 0,
+		[FL_VFIO_IRQ_MSI] = m->pci.msi_vectors,
 		[FL_VFIO_IRQ_MSIX] = m->pci.msix_vectors,
 		[FL_VFIO_IRQ_ERR] = 1,
 		[FL_VFIO_IRQ_REQ] = 1,

@@ -25,6 +25,13 @@ unsigned fl_model_ordinal(const struct fl_model *m)
 	return m->ordinal;
 }
 
+void *fl_model_peer(const struct fl_model *m, const struct fl_model_ops *ops, unsigned ordinal)
+{
+	const struct fl_model *p = m->engine ? fl_engine_find(m->engine, ordinal) : NULL;
+
+	return p && p->ops == ops ? p->state : NULL;
+}
+
 const char *fl_model_name(const struct fl_model *m)
 {
 	return m->ops->name;
@@ -145,21 +152,35 @@ void fl_model_free(struct fl_model *m)
 	free(m);
 }
 
+void fl_model_quiesce(struct fl_model *m)
+{
+	if (m->ops->quiesce)
+		m->ops->quiesce(m->state);
+}
+
+/* A hole reads as zeros: pages of a big BAR that nobody touched stay untouched. */
+static void zero_shared(struct fl_model *m, unsigned bar, const struct fl_vfio_sparse *s)
+{
+	if (fallocate(m->bar_fd[bar], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)s->offset,
+		      (off_t)s->size))
+		memset(m->bar_mem[bar] + s->offset, 0, s->size);
+}
+
 void fl_model_reset(struct fl_model *m)
 {
+	fl_model_quiesce(m);
 	fl_pci_reset(m);
 	fl_irqs_reset(m);
 	for (unsigned b = 0; b < FL_MODEL_BARS; b++) {
 		for (unsigned i = 0; i < m->bar[b].nshared; i++)
-			memset(m->bar_mem[b] + m->bar[b].shared[i].offset, 0,
-			       m->bar[b].shared[i].size);
+			zero_shared(m, b, &m->bar[b].shared[i]);
 	}
 	m->ops->reset(m->state);
 }
 
 void fl_model_release(struct fl_model *m)
 {
-	fl_iommu_clear(&m->mmu);
+	fl_model_unmap_all(m);
 	fl_irqs_release(m);
 	/* on failure the old memory stays: it works, if less apart from the old client */
 	(void)share_bars(m);
@@ -170,6 +191,18 @@ int fl_model_map(struct fl_model *m, uint64_t iova, uint64_t size, unsigned prot
 		 uint64_t off)
 {
 	return fl_iommu_map(&m->mmu, m->log, iova, size, prot, fd, off);
+}
+
+int fl_model_unmap(struct fl_model *m, uint64_t iova, uint64_t size)
+{
+	fl_model_quiesce(m);
+	return fl_iommu_unmap(&m->mmu, iova, size);
+}
+
+void fl_model_unmap_all(struct fl_model *m)
+{
+	fl_model_quiesce(m);
+	fl_iommu_clear(&m->mmu);
 }
 
 void fl_model_stats(const struct fl_model *m, struct fl_model_stats *out)
@@ -224,7 +257,7 @@ static void shared_access(uint8_t *p, unsigned size, uint64_t *v, bool write)
 static void bar_access(struct fl_model *m, unsigned bar, uint64_t off, unsigned size, uint64_t *v,
 		       bool write)
 {
-	if (in_shared(&m->bar[bar], off))
+	if (!m->bar[bar].trap_messages && in_shared(&m->bar[bar], off))
 		shared_access(m->bar_mem[bar] + off, size, v, write);
 	else if (fl_pci_msix_access(m, bar, off, size, v, write))
 		return;

@@ -23,6 +23,7 @@
 #define FL_MODEL_CFG	  4096u
 #define FL_MODEL_REGIONS  9u
 #define FL_MODEL_IRQS	  5u
+#define FL_MODEL_MAX_MSI  32u
 #define FL_MODEL_MAX_MSIX 2048u
 #define FL_MODEL_MAX_MAPS 65535u
 #define FL_MODEL_MAX_ARGS 32u
@@ -112,7 +113,7 @@ struct fl_pci_cfg {
 	uint8_t owned[FL_MODEL_CFG]; /* bytes that belong to a capability */
 	unsigned msi, msix, pcie;    /* offsets of capabilities, 0 = none */
 	unsigned last_cap, last_ext;
-	unsigned msix_vectors, msix_bar;
+	unsigned msi_vectors, msix_vectors, msix_bar;
 	uint64_t msix_table, msix_pba;
 	uint32_t msix_mem[FL_MODEL_MAX_MSIX * 4];
 };
@@ -157,17 +158,23 @@ static inline void fl_count(uint64_t *c)
 	__atomic_store_n(c, *c + 1, __ATOMIC_RELAXED);
 }
 
+/** The model with that number, NULL = none. */
+struct fl_model *fl_engine_find(const struct fl_engine *e, unsigned ordinal);
 /** Lowest number that no model of the engine has. */
 unsigned fl_engine_free_ordinal(const struct fl_engine *e);
 int fl_model_new(struct fl_engine *e, const struct fl_model_ops *ops, const char *args,
 		 struct fl_model **out);
 void fl_model_free(struct fl_model *m);
+/** What the client mapped is about to go, or the right to it: the model lets go of it first. */
+void fl_model_quiesce(struct fl_model *m);
 /** Function reset: the client's mappings and eventfds stay. */
 void fl_model_reset(struct fl_model *m);
 /** The client is gone: mappings, eventfds, shared memory go too, then a reset. */
 void fl_model_release(struct fl_model *m);
 int fl_model_map(struct fl_model *m, uint64_t iova, uint64_t size, unsigned prot, int fd,
 		 uint64_t off);
+int fl_model_unmap(struct fl_model *m, uint64_t iova, uint64_t size);
+void fl_model_unmap_all(struct fl_model *m);
 /** Region access in naturally aligned pieces. -EINVAL outside of it. */
 int fl_model_region(struct fl_model *m, unsigned index, uint64_t off, void *buf, uint32_t len,
 		    bool write);

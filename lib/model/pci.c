@@ -163,23 +163,28 @@ void fl_model_add_ext_cap(struct fl_model *m, uint16_t id, uint8_t version, unsi
 	m->pci.last_ext = off;
 }
 
-void fl_model_add_msi(struct fl_model *m, unsigned off, bool addr64, bool maskable)
+void fl_model_add_msi(struct fl_model *m, unsigned off, unsigned vectors, bool addr64,
+		      bool maskable)
 {
 	unsigned data = off + (addr64 ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32);
 
 	fl_model_add_cap(m, PCI_CAP_ID_MSI, off, (addr64 ? 14 : 10) + (maskable ? 10 : 0));
+	if (!fl_is_pow2(vectors) || vectors > FL_MODEL_MAX_MSI)
+		bad(m, "MSI vectors that are no power of two up to 32", off);
 	if (m->set_up_error)
 		return;
 	reg(m, off + PCI_MSI_FLAGS, 2,
-	    (addr64 ? PCI_MSI_FLAGS_64BIT : 0) | (maskable ? PCI_MSI_FLAGS_MASKBIT : 0),
+	    (uint32_t)__builtin_ctz(vectors) << 1 | (addr64 ? PCI_MSI_FLAGS_64BIT : 0) |
+		    (maskable ? PCI_MSI_FLAGS_MASKBIT : 0),
 	    PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE, 0);
 	fl_model_cfg_mask(m, off + PCI_MSI_ADDRESS_LO, 4, ~3u, 0);
 	if (addr64)
 		fl_model_cfg_mask(m, off + PCI_MSI_ADDRESS_HI, 4, ~0u, 0);
 	fl_model_cfg_mask(m, data, 2, 0xffff, 0);
 	if (maskable)
-		fl_model_cfg_mask(m, data + 4, 4, 1, 0);
+		fl_model_cfg_mask(m, data + 4, 4, UINT32_MAX >> (32 - vectors), 0);
 	m->pci.msi = off;
+	m->pci.msi_vectors = vectors;
 }
 
 void fl_model_add_msix(struct fl_model *m, unsigned off, unsigned vectors, unsigned bar,
@@ -275,6 +280,9 @@ void fl_mpci_write(struct fl_model *m, unsigned off, unsigned size, uint32_t v)
 		   (v >> (p->pcie + PCI_EXP_DEVCTL + 1 - off) * 8) & (FLR_BIT >> 8);
 	bool master = fl_model_bus_master(m);
 
+	if (master && off <= PCI_COMMAND && off + size > PCI_COMMAND &&
+	    !(v >> (PCI_COMMAND - off) * 8 & PCI_COMMAND_MASTER))
+		fl_model_quiesce(m);
 	for (unsigned i = 0; i < size; i++, v >>= 8) {
 		uint8_t old = p->now[off + i], w = p->wmask[off + i], b = (uint8_t)v;
 

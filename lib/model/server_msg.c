@@ -98,9 +98,9 @@ static int do_dma_unmap(struct fl_server *s, struct fl_vu_msg *msg, uint32_t len
 	if (a.flags && (a.iova || a.size))
 		return -EINVAL;
 	if (a.flags)
-		fl_iommu_clear(&s->m->mmu);
+		fl_model_unmap_all(s->m);
 	else
-		r = fl_iommu_unmap(&s->m->mmu, a.iova, a.size);
+		r = fl_model_unmap(s->m, a.iova, a.size);
 	if (r)
 		return r;
 	a.argsz = sizeof(a);

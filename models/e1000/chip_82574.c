@@ -172,7 +172,7 @@ static void pci(struct fl_model *m, const uint8_t mac[6])
 	fl_model_set_id(m, &id, 1);
 	fl_model_add_msix(m, 0xa0, E1000_VECTORS, 3, 0, BAR_MSIX_PBA);
 	fl_model_add_pm(m, 0xc8);
-	fl_model_add_msi(m, 0xd0, true, false);
+	fl_model_add_msi(m, 0xd0, 1, true, false);
 	fl_model_add_pcie(m, 0xe0, 1, false);
 	fl_model_add_ext_cap(m, 0x0001, 1, 0x100, 0x40);
 	fl_model_add_ext_cap(m, 0x0003, 1, 0x140, 12);

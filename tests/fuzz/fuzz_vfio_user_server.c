@@ -38,7 +38,7 @@ static int create(struct fl_model *m, struct fl_args *args, void **state)
 	fl_model_set_bar(m, 0, &bar);
 	fl_model_set_bar(m, 3, &msix);
 	fl_model_add_pm(m, 0xc8);
-	fl_model_add_msi(m, 0x50, true, true);
+	fl_model_add_msi(m, 0x50, 1, true, true);
 	fl_model_add_pcie(m, 0xe0, 1, true);
 	fl_model_add_msix(m, 0xa0, 5, 3, 0, 0x2000);
 	d->m = m;

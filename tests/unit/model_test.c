@@ -179,7 +179,7 @@ static void test_capability_lists(void **state)
 static int create_overlapping(struct fl_model *m, struct fl_args *args, void **state)
 {
 	fl_model_add_pm(m, 0xc8);
-	fl_model_add_msi(m, 0xcc, true, false);
+	fl_model_add_msi(m, 0xcc, 1, true, false);
 	return 0;
 }
 
@@ -586,16 +586,116 @@ static void test_release_parts_memory(void **state)
 	close(old);
 }
 
+/* What a model's threads hold of the client's memory ends before the memory goes. */
+static void test_quiesce_comes_first(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *mem, b;
+	int fd = memory(0x1000, &mem);
+
+	f->t->quiesced = 0;
+	for (unsigned i = 1; i <= 5; i++) {
+		bus_master(f->m);
+		(void)fl_model_map(f->m, 0x1000, 0x1000, FL_DMA_RW, fd, 0);
+		assert_int_equal(fl_model_dma_read(f->m, fl_iova(0x1000), &b, 1), 0);
+		bus_master(f->m); /* still on */
+		assert_int_equal(f->t->quiesced, i - 1);
+		if (i == 1)
+			assert_int_equal(fl_model_unmap(f->m, 0x1000, 0x1000), 0);
+		else if (i == 2)
+			cfg_write(f->m, 4, 1, 2);
+		else if (i == 3)
+			fl_model_reset(f->m);
+		else if (i == 4)
+			cfg_write(f->m, 0xe0 + 8, 2, 0x8000);
+		else
+			fl_model_release(f->m);
+		assert_int_equal(f->t->quiesced, i);
+	}
+	munmap(mem, 0x1000);
+	close(fd);
+}
+
+static void test_messages_may_trap(void **state)
+{
+	struct fixture *f = *state;
+
+	bar_write(f->m, 0, TOY_SHARED, 1);
+	assert_int_equal(*(uint32_t *)fl_model_bar_mem(f->m, 0, TOY_SHARED), 1);
+	f->m->bar[0].trap_messages = true;
+	bar_write(f->m, 0, TOY_SHARED, 2);
+	assert_int_equal(*(uint32_t *)fl_model_bar_mem(f->m, 0, TOY_SHARED), 1);
+	assert_int_equal(bar_read(f->m, 0, TOY_SHARED), 0); /* what toy_read() says */
+}
+
+static void test_peers(void **state)
+{
+	struct fixture *f = *state;
+	struct toy *other = toy_add(f->e, "wire=none");
+	struct fl_model_ops ops = toy_ops;
+
+	assert_ptr_equal(fl_model_peer(f->m, &toy_ops, 1), other);
+	assert_ptr_equal(fl_model_peer(other->m, &toy_ops, 0), f->t);
+	assert_null(fl_model_peer(f->m, &toy_ops, 2));
+	assert_null(fl_model_peer(f->m, &ops, 1));
+}
+
+static int create_eight_msi(struct fl_model *m, struct fl_args *args, void **state)
+{
+	fl_model_add_msi(m, 0x50, 8, true, true);
+	return 0;
+}
+
+static int create_six_msi(struct fl_model *m, struct fl_args *args, void **state)
+{
+	fl_model_add_msi(m, 0x50, 6, true, true);
+	return 0;
+}
+
+static void test_msi_vectors(void **state)
+{
+	struct fixture *f = *state;
+	struct fl_model_ops ops = {
+		.name = "msi", .create = create_six_msi, .destroy = nothing, .reset = nothing
+	};
+	struct fl_model *m;
+
+	assert_int_equal(fl_engine_add_ops(f->e, &ops, NULL, NULL, -1, 0, &m), -EINVAL);
+	ops.create = create_eight_msi;
+	assert_int_equal(fl_engine_add_ops(f->e, &ops, NULL, NULL, -1, 0, &m), 0);
+	assert_int_equal(cfg_read(m, 0x52, 2), 0x0186); /* 64-bit, maskable, 8 */
+	cfg_write(m, 0x60, 4, UINT32_MAX);
+	assert_int_equal(cfg_read(m, 0x60, 4), 0xff);
+	assert_int_equal(m->irq.index[FL_VFIO_IRQ_MSI].count, 8);
+	fl_engine_remove(f->e, m);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_args), T(test_create_refuses),   T(test_identity_and_bars),
-		T(test_write_masks),	     T(test_capability_lists), T(test_impossible_models),
-		T(test_flr_and_reset),	     T(test_region_bounds),    T(test_odd_pieces),
-		T(test_msix_table),	     T(test_intx_is_a_level),  T(test_msix_vectors),
-		T(test_irq_rubbish),	     T(test_full_eventfd),     T(test_dma_maps),
-		T(test_tlb_generations),     T(test_many_maps),	       T(test_release_parts_memory),
+		cmocka_unit_test(test_args),
+		T(test_create_refuses),
+		T(test_identity_and_bars),
+		T(test_write_masks),
+		T(test_capability_lists),
+		T(test_impossible_models),
+		T(test_flr_and_reset),
+		T(test_region_bounds),
+		T(test_odd_pieces),
+		T(test_msix_table),
+		T(test_intx_is_a_level),
+		T(test_msix_vectors),
+		T(test_irq_rubbish),
+		T(test_full_eventfd),
+		T(test_dma_maps),
+		T(test_tlb_generations),
+		T(test_many_maps),
+		T(test_release_parts_memory),
+		T(test_quiesce_comes_first),
+		T(test_messages_may_trap),
+		T(test_peers),
+		T(test_msi_vectors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

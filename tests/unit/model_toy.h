@@ -29,6 +29,7 @@ struct toy {
 	uint64_t reg[8];
 	uint8_t buf[8192];
 	unsigned resets, clients, gone, cfg_writes, carriers;
+	unsigned quiesced; /* while 0x1000 could still be reached */
 	/* wire */
 	unsigned room; /* frames still taken; what is more waits (hold) */
 	unsigned n;
@@ -85,7 +86,7 @@ static inline int toy_create(struct fl_model *m, struct fl_args *args, void **st
 	fl_model_set_bar(m, 2, &bar2);
 	fl_model_set_bar(m, 4, &bar4);
 	fl_model_add_pm(m, 0xc8);
-	fl_model_add_msi(m, 0xd0, true, false);
+	fl_model_add_msi(m, 0xd0, 1, true, false);
 	fl_model_add_pcie(m, 0xe0, 1, true);
 	fl_model_add_msix(m, 0xa0, 5, 4, 0, 0x2000);
 	fl_model_add_ext_cap(m, 1, 1, 0x100, 0x40);
@@ -194,6 +195,13 @@ static inline void toy_client(void *state, bool present)
 		t->gone++;
 }
 
+static inline void toy_quiesce(void *state)
+{
+	struct toy *t = state;
+
+	t->quiesced += fl_model_bus_master(t->m) && fl_iommu_find(&t->m->mmu, 0x1000);
+}
+
 static const struct fl_model_ops toy_ops = {
 	.name = "toy",
 	.help = "a device of a page",
@@ -206,6 +214,7 @@ static const struct fl_model_ops toy_ops = {
 	.poll = toy_poll,
 	.next_timer = toy_next,
 	.client = toy_client,
+	.quiesce = toy_quiesce,
 };
 
 /* Messages are kept, not shown: the last of this thread. */
