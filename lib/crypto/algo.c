@@ -8,7 +8,7 @@
 #define ANY(max)    { 1, max, 1 }
 #define ONE(n)	    { n, n, 0 }
 #define AES_KEY	    { 16, 32, 8 }
-#define AES_XTS_KEY { 32, 64, 32 }
+#define AES_XTS_KEY { 32, 64, 0 }
 #define TDES_KEY    { 16, 24, 8 }
 
 #define CIPHER(n, k, b, i) \
