@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tables of what was tried and what it cost, in a page between comments; nothing else is touched."""
+"""Tables of what was tried and what it cost, in pages between comments; nothing else is touched."""
 import glob
 import json
 import os
@@ -7,7 +7,8 @@ import os
 # what the comments say, and columns
 TABLES = {'tried': ('', ['what', 'kernel', 'qemu', 'iommu', 'device', 'backend', 'interrupt',
                          'packets', 'result']),
-          'cost': ('the cost ', ['what', 'container', 'iommufd', 'ratio'])}
+          'cost': ('the cost ', ['what', 'container', 'iommufd', 'ratio']),
+          'crypto': ('crypto ', ['what', 'device', 'iommu', 'kernel', 'qemu', 'seen', 'result'])}
 
 
 def table(columns, rows):
@@ -17,7 +18,8 @@ def table(columns, rows):
 
 
 def write(page, folder):
-    """the rows of all lanes that ran with this build folder; a table that none has stays as it is"""
+    """the rows of all lanes that ran with this build folder, in what tables the page has; a table of
+    which none ran stays as it is"""
     rows = []
     for name in sorted(glob.glob(os.path.join(folder, '*.json'))):
         with open(name) as f:
@@ -26,9 +28,9 @@ def write(page, folder):
         text = f.read()
     for name, (label, columns) in TABLES.items():
         mine = [r for r in rows if r.get('table', 'tried') == name]
-        if mine:
-            begin, end = (f'<!-- tests/vm/run.py writes {label}{where} here -->'
-                          for where in ('from', 'to'))
+        begin, end = (f'<!-- tests/vm/run.py writes {label}{where} here -->'
+                      for where in ('from', 'to'))
+        if mine and begin in text:
             head, rest = text.split(begin, 1)
             tail = rest.split(end, 1)[1]
             text = f'{head}{begin}\n{table(columns, mine)}\n{end}{tail}'

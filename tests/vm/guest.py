@@ -11,7 +11,7 @@ for d in {PCI}/devices/*; do
 	echo "${{d##*/}} $b enabled $n"
 done
 ls /dev/vfio /dev/vfio/devices 2>/dev/null
-grep -sE '^(vfio|e1000)' /proc/modules | cut -d' ' -f1-3
+grep -sE '^(vfio|e1000|hisi)' /proc/modules | cut -d' ' -f1-3
 grep -E '^(HugePages_Free|Mlocked)' /proc/meminfo
 '''
 

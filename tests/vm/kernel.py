@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Kernels for the VM lanes, built from Debian's linux-source: tinyconfig and a fragment on top.
 
-  kernel.py SERIES FRAGMENT [PATCH...]    as in: kernel.py 6.12 config/kernel/vfio.config
+  kernel.py SERIES FRAGMENT [PATCH...]    as in: kernel.py 6.12 config/kernel/lanes.config
 
-Prints the folder in the cache with bzImage, .config and System.map. It is built once for each
-source version, fragment, list of patches and compiler; --refresh looks for a newer source.
+Prints the folder in the cache with bzImage, modules/, .config and System.map. It is built once for
+each source version, fragment, list of patches and compiler; --refresh looks for a newer source.
 """
 import argparse
 import os
@@ -16,7 +16,7 @@ import sys
 
 import fetch
 
-ABOUT = 1350  # files that a build compiles, for the progress line alone
+ABOUT = 1450  # files that a build compiles, for the progress line alone
 # what else the same sources would put into each build
 SAME = {'KBUILD_BUILD_TIMESTAMP': 'Thu Jan  1 00:00:00 UTC 1970', 'KBUILD_BUILD_USER': 'faultline',
         'KBUILD_BUILD_HOST': 'lane', 'LC_ALL': 'C'}
@@ -32,13 +32,13 @@ def run(cwd, *cmd, **more):
 
 
 def compile_all(tree):
-    """make bzImage, with a line that tells how far it is"""
+    """make bzImage modules, with a line that tells how far it is"""
     log = os.path.join(tree, 'log')
     jobs = len(os.sched_getaffinity(0))
     with open(log, 'w') as f:
-        proc = subprocess.Popen(['nice', 'make', f'-j{jobs}', 'bzImage'], cwd=tree, text=True,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=f,
-                                env={**os.environ, **SAME})
+        proc = subprocess.Popen(['nice', 'make', f'-j{jobs}', 'bzImage', 'modules'], cwd=tree,
+                                text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=f, env={**os.environ, **SAME})
         try:
             done = 0
             for line in proc.stdout:
@@ -72,6 +72,19 @@ def configure(tree, fragment):
                           'depends on is off, or has another name in this version')
 
 
+def keep(tree, folder):
+    """what a lane takes of a build; what came by the way of it goes"""
+    os.mkdir(os.path.join(folder, 'modules'))
+    with open(os.path.join(tree, 'modules.order')) as f:
+        modules = [line.strip()[:-2] + '.ko' for line in f]
+    for name in ['arch/x86/boot/bzImage', '.config', 'System.map', *modules]:
+        where = 'modules' if name.endswith('.ko') else ''
+        os.rename(os.path.join(tree, name), os.path.join(folder, where, os.path.basename(name)))
+    with open(os.path.join(folder, 'release'), 'w') as f:
+        f.write(run(tree, 'make', '-s', 'kernelrelease'))
+    shutil.rmtree(tree)
+
+
 def recipe(texts):
     """(compiler, what tells this build from others)"""
     compiler = run('/', 'gcc', '-dumpfullversion').strip()
@@ -92,7 +105,7 @@ def is_built(series, fragment, patches=()):
 
 
 def built(series, fragment, patches=(), refresh=False):
-    """Kernel with no modules, of the newest linux-source of this series with these patches"""
+    """Kernel of the newest linux-source of this series with these patches"""
     texts = read((fragment, *patches))
     compiler, key = recipe(texts)
 
@@ -112,16 +125,12 @@ def built(series, fragment, patches=(), refresh=False):
                 run(tree, 'patch', '-p1', '-s', '-N', input=text)
             configure(tree, texts[0])
             compile_all(tree)
-            for name in ('arch/x86/boot/bzImage', '.config', 'System.map'):
-                os.rename(os.path.join(tree, name), os.path.join(folder, os.path.basename(name)))
-            with open(os.path.join(folder, 'release'), 'w') as f:
-                f.write(run(tree, 'make', '-s', 'kernelrelease'))
-            shutil.rmtree(tree)
+            keep(tree, folder)
         return f'{fetch.digest(version)[:8]}-{key}', fill
 
     top = fetch.cached(f'linux-{series}', key, plan, refresh)
     with open(os.path.join(top, 'release')) as f:
-        return fetch.Kernel(os.path.join(top, 'bzImage'), f.read().strip(), None)
+        return fetch.Kernel(os.path.join(top, 'bzImage'), f.read().strip(), os.path.join(top, 'modules'))
 
 
 def main():

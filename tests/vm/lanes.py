@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field, replace
 
 import cases_cost as cost
+import cases_crypto as crypto
 import cases_events as events
 import cases_linux
 import cases_models
@@ -14,14 +15,14 @@ import cases_unsafe as unsafe
 import cases_written as written
 import fetch
 import kernel
-from models import Models
+from models import Models, Sec
 from vm import Nic
 import peer
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAMS = ['apps/fl-testpmd', 'apps/fl-devinfo', 'tests/vm/vm-refuse', 'tests/vm/vm-cost',
-            'tests/vm/vm-written', 'tests/vm/vm-events']
-MODULES = ['vfio_iommu_type1', 'vfio-pci', 'e1000', 'e1000e', 'bridge']
+            'tests/vm/vm-written', 'tests/vm/vm-events', 'tests/vm/vm-crypto']
+MODULES = ['vfio_iommu_type1', 'vfio-pci', 'e1000', 'e1000e', 'bridge', 'hisi_sec2']
 
 
 @dataclass
@@ -202,7 +203,7 @@ def iommufd():
             (no_iommu(), [Case('refused: no IOMMU', refused.no_iommu)])]
 
 
-FRAGMENT = os.path.join(ROOT, 'config', 'kernel', 'vfio.config')
+FRAGMENT = os.path.join(ROOT, 'config', 'kernel', 'lanes.config')
 
 
 def built_kernel():
@@ -220,8 +221,24 @@ def with_models(chip):
         Case(f'{chip} of Linux: unloaded during traffic and loaded again', cases_models.reload)])
 
 
+def with_sec(chip, options, translates):
+    """a SEC2 behind an IOMMU that remaps its interrupts, as Linux wants four of them, and its DMA or not"""
+    machine = Machine(f'sec-{chip}-{"dma" if translates else "irq"}', 'VT-d' if translates else 'VT-d, of interrupts alone',
+                      devices=['intel-iommu,intremap=on,caching-mode=on,aw-bits=48'],
+                      append='intel_iommu=on,sm_on' if translates else 'intel_iommu=off', helper=Sec(chip, options))
+    return (machine, [
+        Case(f'SEC {chip}: probe and self-tests', crypto.selftest, ('vectors', 0, 40)),
+        Case(f'SEC {chip}: self-tests with fuzzing', crypto.selftest, ('fuzzing', 4, 80)),
+        Case(f'SEC {chip}: AF_ALG beside the generic code', crypto.compare, (40,)),
+        Case(f'SEC {chip}: FLR during traffic', crypto.reset),
+        Case(f'SEC {chip}: unbind during traffic', crypto.remove),
+        Case(f'SEC {chip}: debugfs', crypto.debugfs)])
+
+
 LANES = {'stock': Lane(stock(), 'container', fetch.stock_kernel),
          'events': Lane([(ports(), happenings())], 'container', fetch.stock_kernel),
          'iommufd': Lane(iommufd(), 'iommufd', built_kernel,
                          lambda: kernel.is_built('6.12', FRAGMENT)),
+         'crypto': Lane([with_sec('V2', 'rev=v2', False), with_sec('V3', 'rev=v3', True)], 'vfio-user',
+                        built_kernel, lambda: kernel.is_built('6.12', FRAGMENT)),
          'vfio-user': Lane([with_models('e1000e'), with_models('e1000')], 'vfio-user', fetch.stock_kernel)}

@@ -27,37 +27,30 @@ def tap_refusal():
 
 
 class Port:
-    def __init__(self, slot, options, wire):
-        self.options = f'{options},wire={wire}'
+    def __init__(self, slot, options):
+        self.options = options
         self.address = f'0000:00:{slot:02x}.0'
-        self.model = f'{options} of fl-model'
+        self.model = f'{options.rsplit(",wire=", 1)[0]} of fl-model'
 
     def device(self, path):
         return {'driver': 'vfio-user-pci', 'bus': 'pcie.0', 'addr': self.address[-4:-2],
                 'socket': {'type': 'unix', 'path': path}}
 
 
-class Models:
-    """Ports of one fl-model: two on one wire, and, where the host lets us, one whose wire ends in a
-    tap of a network namespace that lives as long as the process."""
+class Served:
+    """One fl-model with these ports, which lives as long as the guest."""
 
-    def __init__(self, chip):
-        self.chip = chip  # as fl-model names it, and Linux its driver
-        self.pair = [Port(2, chip, 'x'), Port(3, chip, 'x')]
-        self.tapped = Port(4, chip, f'tap:{TAP}')
-        self.no_tap = None
+    def __init__(self, *ports):
+        self.ports = list(ports)
         self.proc = self.log = None
 
-    def start(self, build, folder, memory):
+    def start(self, build, folder, memory, wrap=()):
         """QEMU's arguments"""
-        self.no_tap = tap_refusal()
-        ports = self.pair + ([] if self.no_tap else [self.tapped])
-        argv = [] if self.no_tap else ['unshare', *ALONE]
-        argv += ['setpriv', '--pdeathsig', 'KILL', os.path.join(build, 'apps', 'fl-model')]
+        argv = [*wrap, 'setpriv', '--pdeathsig', 'KILL', os.path.join(build, 'apps', 'fl-model')]
         args = ['-object', f'memory-backend-memfd,id=ram,size={memory}M,share=on',
                 '-machine', 'memory-backend=ram']
-        paths = [os.path.join(folder, f'port{i}') for i in range(len(ports))]
-        for port, path in zip(ports, paths):
+        paths = [os.path.join(folder, f'port{i}') for i in range(len(self.ports))]
+        for port, path in zip(self.ports, paths):
             argv += ['--socket', path, port.options]
             args += ['-device', json.dumps(port.device(path))]
         self.log = os.path.join(folder, 'fl-model')
@@ -74,10 +67,6 @@ class Models:
         with open(self.log, errors='replace') as f:
             return f.read()[-3000:]
 
-    def on_host(self, command):
-        """command line that does this beside the tap"""
-        return ['nsenter', *INSIDE, '-t', str(self.proc.pid), 'sh', '-c', command]
-
     def close(self):
         if self.proc:
             self.proc.terminate()
@@ -86,6 +75,35 @@ class Models:
             except subprocess.TimeoutExpired:
                 self.proc.kill()
                 self.proc.wait()
+
+
+class Models(Served):
+    """NICs: two on one wire, and, where the host lets us, one whose wire ends in a tap of a network
+    namespace that lives as long as the process."""
+
+    def __init__(self, chip):
+        self.chip = chip  # as fl-model names it, and Linux its driver
+        self.pair = [Port(2, f'{chip},wire=x'), Port(3, f'{chip},wire=x')]
+        self.tapped = Port(4, f'{chip},wire=tap:{TAP}')
+        self.no_tap = None
+        super().__init__()
+
+    def start(self, build, folder, memory):
+        self.no_tap = tap_refusal()
+        self.ports = self.pair + ([] if self.no_tap else [self.tapped])
+        return super().start(build, folder, memory, [] if self.no_tap else ['unshare', *ALONE])
+
+    def on_host(self, command):
+        """command line that does this beside the tap"""
+        return ['nsenter', *INSIDE, '-t', str(self.proc.pid), 'sh', '-c', command]
+
+
+class Sec(Served):
+    """a function of the SEC2 of this generation"""
+
+    def __init__(self, chip, options):
+        self.chip = chip
+        super().__init__(Port(2, f'hisi_sec,{options},doorbells=trap'))
 
 
 class OtherPort:

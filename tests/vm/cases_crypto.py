@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Linux's own driver of the HiSilicon SEC2 on our model: it is the chip that it says it is."""
+import contextlib
+import re
+import time
+
+from guest import PCI, same, true
+
+DRIVER = 'hisi_sec2'
+TESTS = '/sys/module/cryptomgr/parameters'
+BOTH = ['ecb(aes)', 'cbc(aes)', 'xts(aes)', 'cbc(sm4)', 'xts(sm4)', 'ecb(des3_ede)', 'cbc(des3_ede)',
+        'gcm(aes)', 'ccm(aes)', *(f'authenc(hmac(sha{n}),cbc(aes))' for n in (1, 256, 512))]
+ALGORITHMS = {'V2': BOTH, 'V3': [*BOTH, 'ctr(aes)', 'ctr(sm4)', 'gcm(sm4)', 'ccm(sm4)']}
+VECTORS = {'PF': 4, 'VF V2': 2, 'VF V3': 4}
+RESETS = 3
+
+
+def port(g):
+    return g.machine.helper.ports[0]
+
+
+def names(g):
+    return ' '.join(f"'{n}'" for n in ALGORITHMS[g.machine.helper.chip])
+
+
+def load(g, tests='', iterations=0, seconds=20):
+    """the driver; tests: of the kernel, as it registers its algorithms: none, its vectors, fuzzing too"""
+    g.vm.out(f'echo {int(not tests)} >{TESTS}/notests; echo {iterations} >{TESTS}/fuzz_iterations; '
+             f'echo {int(tests != "fuzzing")} >{TESTS}/noextratests')
+    g.vm.out(f'insmod /mod/hisi_qm.ko && insmod /mod/{DRIVER}.ko', seconds)
+    same(g.driver(port(g).address), DRIVER, 'driver')
+
+
+def unload(g):
+    g.unload(DRIVER, 'hisi_qm')
+
+
+@contextlib.contextmanager
+def driver(g):
+    load(g)
+    yield
+    unload(g)
+
+
+def tried(g, what, seen):
+    g.rows.append({'table': 'crypto', 'what': what, 'device': port(g).model, 'iommu': g.machine.iommu,
+                   'kernel': g.lane.kernel.version, 'qemu': g.lane.qemu.version, 'seen': seen})
+
+
+def registered(g):
+    """{algorithm: what became of its self-test} of this driver"""
+    found = {}
+    for block in g.vm.out('cat /proc/crypto').split('\n\n'):
+        has = dict(re.findall(r'^(\w+)\s*: (.*)$', block, re.M))
+        if has.get('module') == DRIVER and 'selftest' in has:
+            same(has['driver'], f'hisi_sec_{has["name"]}', 'name of the driver')
+            found[has['name']] = has['selftest']
+    return found
+
+
+def interrupts(g):
+    """of each of its vectors, how many there were"""
+    lines = [ln for ln in g.vm.out('cat /proc/interrupts').splitlines() if ln.endswith(DRIVER)]
+    true(all('MSI' in ln for ln in lines), '\n'.join(lines))
+    return [sum(int(n) for n in ln.split(':')[1].split()[:2]) for ln in lines]
+
+
+def selftest(g, tests, iterations, seconds):
+    load(g, tests, iterations, seconds)
+    want = dict.fromkeys(ALGORITHMS[g.machine.helper.chip], 'passed')
+    same(registered(g), want, 'algorithms and their self-tests')
+    counts = interrupts(g)
+    true(counts and counts[0] > 100, f'interrupts of completions: {counts}')
+    unload(g)
+    same(registered(g), {}, 'algorithms without the driver')
+    much = f', {iterations} rounds of fuzzing each' if iterations else ''
+    tried(g, f'probe, registration, self-tests{much}', f'{len(want)} algorithms passed, {sum(counts)} interrupts')
+
+
+def compare(g, rounds):
+    with driver(g):
+        text = g.vm.out(f'vm-crypto compare {rounds} 1 {names(g)}', 80)
+        print(text)
+    n = [int(x) for x in re.findall(r': (\d+) messages', text)]
+    same(len(n), len(ALGORITHMS[g.machine.helper.chip]), 'algorithms compared')
+    tried(g, "AF_ALG beside the kernel's generic code; messages that were touched", f'{sum(n)} messages alike')
+
+
+class Load:
+    """vm-crypto load in the guest"""
+
+    def __init__(self, g, threads=8):
+        self.g = g
+        self.job = g.spawn(f'vm-crypto load {threads} {names(g)}')
+
+    def counts(self):
+        """(good, refused, wrong) by now"""
+        return tuple(int(n) for n in re.findall(r'\d+', self.job.output().splitlines()[-1]))
+
+    def more(self, seconds=20, least=50):
+        """waits until so many more went well"""
+        self.job.wait_for('good [1-9]', seconds)
+        want, end = self.counts()[0] + least, time.monotonic() + seconds
+        while self.counts()[0] < want:
+            true(time.monotonic() < end, f'work does not go on: {self.job.output()[-300:]}')
+            time.sleep(0.2)
+
+    def quit(self):
+        """counts, once it was told to end"""
+        self.job.kill('INT')
+        same(self.job.wait(20), 0, f'exit status of vm-crypto, which said:\n{self.job.output()[-500:]}\n')
+        return self.counts()
+
+
+def reset(g):
+    """FLR, again and again, while requests are under way"""
+    device = f'{PCI}/devices/{port(g).address}'
+    with driver(g):
+        same(g.vm.out(f'cat {device}/reset_method').split()[0], 'flr', 'how the function is reset')
+        g.vm.out(f'echo 1 >{device}/reset', 20)
+        work = Load(g)
+        for _ in range(RESETS):
+            work.more()
+            g.vm.out(f'echo 1 >{device}/reset', 20)
+        work.more()
+        good, refused, wrong = work.quit()
+        same(wrong, 0, 'wrong answers')
+        g.vm.out(f'vm-crypto compare 4 2 {names(g)}', 60)
+    log = g.vm.kernel_log()
+    same(len(re.findall('FLR reset complete', log)), RESETS + 1, f'resets that Linux saw through\n{log}')
+    tried(g, f'FLR, {RESETS} times during traffic', f'{good} requests, {refused} refused meanwhile, none wrong')
+
+
+def remove(g):
+    """the driver lets the function go only when its users did; what is new meanwhile goes to software"""
+    address = port(g).address
+    with driver(g):
+        work = Load(g)
+        work.more()
+        unbind = g.spawn(f'sh -c "echo {address} >{PCI}/drivers/{DRIVER}/unbind"')
+        g.vm.out('sleep 1')
+        work.more()
+        same(unbind.status(), None, 'exit status of the unbind that should still wait')
+        late = g.spawn(f'vm-crypto compare 4 3 {names(g)}')
+        same(late.wait(60), 0, f'what came late\n{late.output()}')
+        good, refused, wrong = work.quit()
+        same(unbind.wait(20), 0, 'exit status of the unbind')
+        same((refused, wrong, registered(g)), (0, 0, {}), 'refused, wrong, left over')
+        g.vm.out(f'echo {address} >{PCI}/drivers/{DRIVER}/bind', 20)
+        g.vm.out(f'vm-crypto compare 4 4 {names(g)}', 60)
+    tried(g, 'unbind during traffic, bound again', f'{good} requests, none refused or wrong')
+
+
+def debugfs(g):
+    """all registers that the driver shows, idle and at work"""
+    root = f'/sys/kernel/debug/{DRIVER}/{port(g).address}'
+    g.vm.out('mount -t debugfs debugfs /sys/kernel/debug')
+    with driver(g):
+        g.vm.out(f'vm-crypto compare 4 5 {names(g)}', 60)
+        files = g.vm.out(f'cd {root}; find . -type f').split()
+        text = g.vm.out(f'cd {root}; for f in {" ".join(files)}; do case $f in */cmd) ;; *) echo "== $f"; cat $f;; esac; done', 30)
+        print(text)
+        for what in ('sqc 0', 'cqc 0', 'eqc', 'aeqc', 'sq 0 0', 'cq 0 0', 'eq 0', 'aeq 0'):
+            g.vm.out(f'echo {what} >{root}/qm/cmd')
+    g.vm.out('umount /sys/kernel/debug')
+    tried(g, 'debugfs: registers, statistics, contexts', f'{len(files)} files')
