@@ -245,7 +245,7 @@ FL_API const struct fl_session_conf *fl_session_conf(const struct fl_session *s)
 
 /* ---- operations ------------------------------------------------------------------------ */
 
-/** Bytes of an area; the app's own memory can be one (fl_dma_map()). */
+/** Bytes of an area, or none; the app's own memory can be one (fl_dma_map()). */
 struct fl_seg {
 	uint8_t *va;
 	const struct fl_dma_area *area;
@@ -263,7 +263,11 @@ enum fl_op_status {
 };
 FL_API const char *fl_op_status_name(enum fl_op_status s);
 
-/** Parts of a streamed digest: same op, one part in flight at a time. */
+/**
+ * Parts of a streamed digest: same op, one part in flight at a time, on any queue pair. Parts but
+ * the last are of hash_block bytes or a multiple; the last may be empty. Streams make digests: a
+ * part in a session that verifies is FL_OP_INVALID.
+ */
 enum fl_op_stage { FL_OP_WHOLE, FL_OP_FIRST, FL_OP_MIDDLE, FL_OP_LAST };
 
 #define FL_IV_MAX     16u
@@ -271,16 +275,19 @@ enum fl_op_stage { FL_OP_WHOLE, FL_OP_FIRST, FL_OP_MIDDLE, FL_OP_LAST };
 
 /**
  * A request. Comes from a pool, whose memory devices reach: IV and digest stand in the op. The
- * caller fills what the session's type needs; the driver writes status, digest and total. The
- * segment arrays must stay until the op is back.
+ * caller fills what the session's type needs; the driver writes status, digest (its first
+ * digest_len bytes hold it) and total, nothing else. The segment arrays must stay until the op is
+ * back.
  *
  * Offsets and lengths are bytes of the source, over all its segments; output goes to the same
  * offsets of the destination (dst NULL = in place).
  *   cipher, AEAD, chains   payload [cipher_off, +cipher_len)
- *   auth                   [auth_off, +auth_len)
+ *   auth                   [auth_off, +auth_len), in no dst
  *   AEAD, chains           AAD = aad, anywhere (aad.len 0 = none). It costs least directly before
  *                          the payload. A device may write the AAD's own bytes back where they
  *                          stand, or to the same place before the payload in the destination.
+ * A range that its segments do not hold is FL_OP_INVALID, and so is one segment more than segs_max;
+ * bytes that are not of the area which a segment names, or names none, are FL_OP_FAULT.
  */
 struct fl_op {
 	struct fl_session *session;
