@@ -19,6 +19,7 @@
 #define FL_QM_V2       0x21u
 #define FL_QM_V3       0x30u
 #define FL_QM_SQE_SIZE 128u
+#define FL_QM_BAR      2u /* the registers' */
 
 struct fl_qm;
 
@@ -57,6 +58,9 @@ FL_MUST int fl_qm_open(struct fl_dev *dev, const struct fl_qm_engine *e, void *a
 void fl_qm_close(struct fl_qm *qm);
 const struct fl_qm_caps *fl_qm_caps(const struct fl_qm *qm);
 struct fl_dev *fl_qm_dev(const struct fl_qm *qm);
+/** Waits, at most 10 ms, until (register & mask) == want. -ETIMEDOUT and -ENODEV, with a message.
+ */
+FL_MUST int fl_qm_wait(struct fl_qm *qm, uint32_t reg, uint32_t mask, uint32_t want);
 
 /**
  * Starts the function with nqps queue pairs: VFT (PF), context tables, and with intr the event
@@ -108,7 +112,9 @@ struct fl_qm_qp {
 	struct fl_qm *qm;
 	struct fl_mem *mem;
 	struct fl_dma_area *area;
-	int fd; /* eventfd that says "armed completions came", -1 */
+	int fd;	    /* eventfd that says "armed completions came", -1 */
+	bool known; /* the device has its contexts, and may use its memory */
+	struct fl_qm_qp *next;
 };
 
 /** Memory of a queue pair of depth entries (power of two), on a NUMA node (-1 = the device's). */
@@ -140,7 +146,9 @@ static inline void fl_qm_ring_sq(struct fl_qm_qp *q)
 }
 
 /**
- * Completions up to cq_head are taken. Both doorbells share an address, and a model that polls it
+ * Completions up to cq_head are taken. What is in flight and what is taken but not yet rung must
+ * together stay below the depth: a device that finds no room in the CQ reports an overflow, and the
+ * queue is lost. Both doorbells share an address, and a model that polls it
  * sees the last one only: so the tail is rung again after it, which a device takes for no news.
  * Call it seldom (a quarter of the ring). Data plane.
  */
