@@ -65,8 +65,9 @@ static void median(const struct cp *cp, struct cp_result *rounds, unsigned n)
 	memcpy(rounds[0].rounds, all, n * sizeof(*all));
 }
 
-static void keep(struct cp *cp, const struct cp_result *r)
+static void keep(struct cp *cp, struct cp_result *r, unsigned turn)
 {
+	r->turn = turn;
 	cp->results[cp->nresults++] = *r;
 	cp->failed |= r->sum.failed_ops || r->end == CP_END_SILENT || r->end == CP_END_GONE;
 	cp_progress_end(cp);
@@ -78,6 +79,7 @@ static int run_case(struct cp *cp, const struct cp_case *c, const struct cp_vect
 {
 	unsigned rounds = (unsigned)cp->conf.rounds, n[CP_MAX_DEVS] = { 0 };
 	struct cp_result *r = calloc((size_t)rounds * cp->ndevs, sizeof(*r));
+	unsigned turn = cp->done;
 	int ret = r ? 0 : -ENOMEM;
 
 	for (unsigned i = 0; !ret && i < rounds; i++) {
@@ -93,7 +95,7 @@ static int run_case(struct cp *cp, const struct cp_case *c, const struct cp_vect
 		if (!n[k])
 			continue;
 		median(cp, &r[k * rounds], n[k]);
-		keep(cp, &r[k * rounds]);
+		keep(cp, &r[k * rounds], turn);
 	}
 	free(r);
 	return ret;

@@ -118,6 +118,8 @@ static int lane_init(struct cp_lane *l, struct cp_run *run, unsigned id)
 		l->samples = malloc(l->total * sizeof(*l->samples));
 	if (!l->stack || (c->test == CP_LATENCY && !l->samples))
 		return -ENOMEM;
+	if (l->samples) /* so that its page faults are none of the run's */
+		memset(l->samples, 0xff, l->total * sizeof(*l->samples));
 	for (l->top = 0; !ret && l->top < l->slots.n; l->top++)
 		l->stack[l->top] = l->slots.ops[l->top];
 	return ret;

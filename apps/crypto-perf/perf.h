@@ -179,6 +179,7 @@ struct cp_run {
 struct cp_result {
 	const struct cp_dev *dev;
 	struct cp_case c;
+	unsigned turn; /* the same for all devices of a case */
 	const char *vector;
 	unsigned nlanes;
 	struct cp_counts lanes[CP_MAX_QPS], sum;

@@ -248,22 +248,28 @@ static double figure(const struct cp *cp, const struct cp_result *r, const char 
 	return r->c.size ? r->gbit_per_s : r->ops_per_s / 1e6;
 }
 
-static void compare_row(const struct cp *cp, unsigned first)
+static const struct cp_result *result_of(const struct cp *cp, unsigned turn, unsigned dev)
 {
-	const struct cp_result *r = &cp->results[first];
+	for (unsigned i = 0; i < cp->nresults; i++)
+		if (cp->results[i].turn == turn && cp->results[i].dev == &cp->devs[dev])
+			return &cp->results[i];
+	return NULL;
+}
+
+static void compare_row(const struct cp *cp, const struct cp_result *r)
+{
 	const char *unit;
 	double base = figure(cp, r, &unit);
 
-	printf("%10u%8u", r->c.size, r->c.burst);
-	printf("%16.4g", base);
-	for (unsigned i = first + 1; i < cp->nresults && i < first + cp->ndevs; i++) {
-		double v = figure(cp, &cp->results[i], &unit);
+	printf("%10u%8u%16.4g", r->c.size, r->c.burst, base);
+	for (unsigned k = 1; k < cp->ndevs; k++) {
+		const struct cp_result *o = result_of(cp, r->turn, k);
+		double v = o ? figure(cp, o, &unit) : 0;
 
-		printf("%16.4g", v);
 		if (v > 0)
-			printf("%8.2f", base / v);
+			printf("%16.4g%8.2f", v, base / v);
 		else
-			printf("%8s", "-");
+			printf("%16s%8s", "-", "-");
 	}
 	putchar('\n');
 }
@@ -283,8 +289,9 @@ void cp_report_compare(const struct cp *cp)
 	for (unsigned i = 1; i < cp->ndevs; i++)
 		printf("%16.15s%8s", cp->devs[i].uri, "ratio");
 	putchar('\n');
-	for (unsigned i = 0; i + cp->ndevs <= cp->nresults; i += cp->ndevs)
-		compare_row(cp, i);
+	for (unsigned i = 0; i < cp->nresults; i++)
+		if (cp->results[i].dev == &cp->devs[0])
+			compare_row(cp, &cp->results[i]);
 }
 
 /* ---- progress ------------------------------------------------------------------------- */
