@@ -29,6 +29,6 @@ LD_LIBRARY_PATH=$libs timeout 20 "$dir/echo" model:e1000e,wire=gen 100000
 # our libraries static, the system's as they are (Debian's libpcap does not link statically)
 # shellcheck disable=SC2046
 cc -Wall -Wextra -Werror "$dir/echo.c" -o "$dir/echo-st" $(pkg-config --cflags faultline-model) \
-  -L"$libs" -Wl,-Bstatic -lfaultline-model -lfaultline -Wl,-Bdynamic -lnuma -lpcap -pthread
+  -L"$libs" -Wl,-Bstatic -lfaultline-model -lfaultline -Wl,-Bdynamic -lnuma -lcrypto -lpcap -pthread
 timeout 20 "$dir/echo-st" model:e1000e,wire=gen 100000
 echo "the README's program runs"
