@@ -130,7 +130,10 @@ static void choose(struct state *s, struct keyset *k)
 		k->conf.type = both & FL_CRYPTO_CHAIN_EA && rig_rnd(&s->rig, 2)
 				       ? FL_CRYPTO_CIPHER_AUTH
 				       : FL_CRYPTO_AUTH_CIPHER;
-		auth_part(s, k, pick(s, FL_KIND_MAC));
+		do
+			a = pick(s, FL_KIND_MAC);
+		while (fl_algo_info(a)->iv); /* the chain's IV is the cipher's */
+		auth_part(s, k, a);
 		k->hash_block = 0;
 		break;
 	default:
