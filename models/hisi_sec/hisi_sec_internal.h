@@ -21,6 +21,7 @@
 
 struct secm; /* a function; the queue manager half's */
 struct secm_job;
+struct secm_cache;
 struct secm_workers;
 
 /* ---- engine half: bd.c, sgl.c, run*.c ---------------------------------------------------- */
@@ -29,7 +30,8 @@ struct secm_workers;
 struct secm_env {
 	struct fl_model *m;
 	const struct fl_model_iommu *mmu;
-	uint8_t version; /* 0x21, 0x30 */
+	uint8_t version;   /* 0x21, 0x30 */
+	uint32_t *counter; /* BDs finished: goes into each BD; NULL = leave that field alone */
 };
 
 enum secm_begin {
@@ -47,8 +49,11 @@ void fl_secm_job_free(struct secm_job *j);
  */
 enum secm_begin fl_secm_job_begin(const struct secm_env *env, struct secm_job *j,
 				  const uint8_t bd[SECM_BD_SIZE]);
-/** Any thread: computes. No DMA, no model calls. */
-void fl_secm_job_run(struct secm_job *j);
+/** Ciphers with their keys ready, a thread's own; NULL = no memory. */
+struct secm_cache *fl_secm_cache_new(void);
+void fl_secm_cache_free(struct secm_cache *c);
+/** Any thread: computes, with that thread's cache. No DMA, no model calls. */
+void fl_secm_job_run(struct secm_job *j, struct secm_cache *c);
 /**
  * Model engine's thread: brings results that could not be written directly to the client's memory
  * and writes done, icv, flag, error_type and so on into bd. True = BD error (sets SEC error bit 7).
@@ -57,7 +62,12 @@ bool fl_secm_job_finish(const struct secm_env *env, struct secm_job *j, uint8_t 
 
 /* ---- workers.c ---------------------------------------------------------------------------- */
 
-/** n threads (0 = none: fl_secm_workers_help() does all). 0 or -errno. */
+/** Threads where nobody says how many: by the processors there are. */
+unsigned fl_secm_workers_default(void);
+/**
+ * n threads (0 = none). Who gives jobs helps (fl_secm_workers_help()) until they have been run,
+ * whatever n is: small jobs do not wake a sleeping thread. 0 or -errno.
+ */
 int fl_secm_workers_create(unsigned n, struct secm_workers **out);
 /** Ends the threads; jobs that were given have been run. */
 void fl_secm_workers_destroy(struct secm_workers *w);
