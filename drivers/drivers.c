@@ -7,10 +7,12 @@
 
 extern const struct fl_driver *const fl_builtin_drivers[];
 extern const struct fl_driver fl_e1000_driver;
+extern const struct fl_driver fl_sec_driver;
 extern const struct fl_driver fl_soft_driver;
 
 const struct fl_driver *const fl_builtin_drivers[] = {
 	&fl_e1000_driver,
+	&fl_sec_driver,
 	&fl_soft_driver,
 	NULL,
 };

@@ -167,6 +167,8 @@ struct fl_qp_conf {
 	uint16_t desc; /* ops it can hold, 0 = the device's default */
 	int node;      /* NUMA node of its rings, -1 = the device's */
 	bool intr;     /* fl_qp_wait_fd() shall work */
+	/** ask for translations of data early, where a device that shares our address space can */
+	bool prefetch;
 };
 
 /** Stopped devices only; queue pairs of before are void, and ops that they hold still are dropped.

@@ -117,7 +117,10 @@ struct fl_qm_qp {
 	struct fl_qm_qp *next;
 };
 
-/** Memory of a queue pair of depth entries (power of two), on a NUMA node (-1 = the device's). */
+/**
+ * Memory of a queue pair of depth entries (power of two), on a NUMA node (-1 = the device's). While
+ * the function is stopped it takes the place of an older one of that id, which is destroyed after.
+ */
 FL_MUST int fl_qm_qp_create(struct fl_qm *qm, uint16_t id, uint16_t depth, int node, bool intr,
 			    struct fl_qm_qp **out);
 /** The device does not know it any more: function or queue pair stopped. */

@@ -106,7 +106,7 @@ static int check_new(const struct fl_qm *qm, uint16_t id, uint16_t depth)
 		       id, depth, qm->caps.qp_max - 1u, qm->caps.depth_max);
 		return -EINVAL;
 	}
-	if (qm->qps[id]) {
+	if (qm->qps[id] && qm->started) {
 		qm_err(qm, "queue %u is in use", id);
 		return -EEXIST;
 	}
@@ -162,7 +162,8 @@ void fl_qm_qp_destroy(struct fl_qm_qp *q)
 	struct fl_qm *qm = q->qm;
 
 	pthread_mutex_lock(&qm->qp_lock);
-	qm->qps[q->id] = NULL;
+	if (qm->qps[q->id] == q)
+		qm->qps[q->id] = NULL;
 	pthread_mutex_unlock(&qm->qp_lock);
 	if (!q->known || fl_dev_removed(qm->dev)) {
 		free_qp(q);
