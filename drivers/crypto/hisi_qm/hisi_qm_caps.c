@@ -93,6 +93,8 @@ static int read_caps(struct fl_qm *qm)
 	uint32_t func = fl_qm_rd(qm, QM_CAP_FUNC);
 	int rc;
 
+	if (func == UINT32_MAX)
+		return nonsense(qm, QM_CAP_FUNC, func);
 	if (!(func & QM_CAP_VERSION))
 		return 0;
 	qm->features = func;
