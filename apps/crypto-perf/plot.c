@@ -7,19 +7,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WIDTH	860.0
-#define HEIGHT	520.0
-#define LEFT	76.0
-#define RIGHT	28.0
-#define TOP	76.0
-#define BOTTOM	74.0
-#define LINE	19.0 /* of the legend */
-#define MAX_ROW 64u  /* lines in it */
+#define WIDTH 860.0
+#define LEFT  76.0
+#define RIGHT 28.0
+#define PLOT  380.0 /* height of what the axes frame */
+#define HEAD  70.0  /* of the titles; the legend follows */
+#define FOOT  56.0
+#define LINE  19.0 /* of the legend */
 
 /** Where figures are drawn. */
 struct plot {
 	FILE *f;
 	const struct cp *cp;
+	double top, bottom;  /* of the frame */
 	double x_min, x_max; /* log2 of bytes */
 	double y_min, y_max; /* log10 of them where `log` */
 	double step;
@@ -60,7 +60,7 @@ static double py(const struct plot *p, double v)
 {
 	double y = p->log ? log10(v > 1e-3 ? v : 1e-3) : v;
 
-	return HEIGHT - BOTTOM - (y - p->y_min) / (p->y_max - p->y_min) * (HEIGHT - TOP - BOTTOM);
+	return p->bottom - (y - p->y_min) / (p->y_max - p->y_min) * PLOT;
 }
 
 static void text(const struct plot *p, double x, double y, const char *style, const char *content)
@@ -143,8 +143,8 @@ static void y_axis(const struct plot *p)
 			y_line(p, i * p->step, true);
 	}
 	snprintf(style, sizeof(style), "text-anchor=\"middle\" transform=\"rotate(-90 20 %.0f)\"",
-		 (HEIGHT - BOTTOM + TOP) / 2);
-	text(p, 20, (HEIGHT - BOTTOM + TOP) / 2, style, p->unit);
+		 (p->top + p->bottom) / 2);
+	text(p, 20, (p->top + p->bottom) / 2, style, p->unit);
 }
 
 static void size_label(char *s, size_t len, unsigned exponent)
@@ -164,10 +164,10 @@ static void x_axis(const struct plot *p)
 		size_label(s, sizeof(s), e);
 		fprintf(p->f,
 			"<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#eeeeee\"/>\n",
-			px(p, e), TOP, px(p, e), HEIGHT - BOTTOM);
-		text(p, px(p, e), HEIGHT - BOTTOM + 18, "text-anchor=\"middle\"", s);
+			px(p, e), p->top, px(p, e), p->bottom);
+		text(p, px(p, e), p->bottom + 18, "text-anchor=\"middle\"", s);
 	}
-	text(p, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 40, "text-anchor=\"middle\"",
+	text(p, (LEFT + WIDTH - RIGHT) / 2, p->bottom + 40, "text-anchor=\"middle\"",
 	     "buffer, bytes (log scale)");
 }
 
@@ -217,19 +217,17 @@ static void series(const struct plot *p, unsigned dev, unsigned b, unsigned row)
 	uint32_t burst = cp->conf.burst_sz.v[b];
 	const struct cp_dev *d = &cp->devs[dev];
 	const char *colour = colours[dev % FL_ARRAY_SIZE(colours)];
-	double y = TOP + 20 + row * LINE;
+	double y = HEAD + row * LINE;
 	char style[128], label[160];
 
 	snprintf(style, sizeof(style), "stroke=\"%s\" stroke-width=\"2\" stroke-dasharray=\"%s\"",
 		 colour, dashes[b % FL_ARRAY_SIZE(dashes)]);
 	curve(p, d, burst, false, style);
 	points(p, d, burst, colour);
-	fprintf(p->f, "<path d=\"M%.1f %.1f h28\" %s/>\n", LEFT + 14, y - 4, style);
-	snprintf(label, sizeof(label), "%s (%s)%s", d->uri, d->info.chip, p->log ? ", p50" : "");
-	if (cp->conf.burst_sz.n > 1)
-		snprintf(label + strlen(label), sizeof(label) - strlen(label), ", %s %u",
-			 p->log ? "depth" : "burst", burst);
-	text(p, LEFT + 50, y, "", label);
+	fprintf(p->f, "<path d=\"M%.1f %.1f h28\" %s/>\n", LEFT, y - 4, style);
+	snprintf(label, sizeof(label), "%s (%s), %s %u", d->uri, d->info.chip,
+		 p->log ? "p50, depth" : "burst", burst);
+	text(p, LEFT + 38, y, "", label);
 	if (!p->log)
 		return;
 	snprintf(style, sizeof(style), "stroke=\"%s\" stroke-width=\"1\" stroke-opacity=\"0.5\"",
@@ -242,31 +240,32 @@ static void all_series(const struct plot *p)
 	unsigned row = 0;
 
 	for (unsigned k = 0; k < p->cp->ndevs; k++)
-		for (unsigned b = 0; b < p->cp->conf.burst_sz.n && row < MAX_ROW; b++)
+		for (unsigned b = 0; b < p->cp->conf.burst_sz.n; b++)
 			series(p, k, b, row++);
 }
 
-static void frame(const struct plot *p)
+static void frame(struct plot *p)
 {
 	const struct cp *cp = p->cp;
 	char s[160];
 
+	p->top = HEAD + cp->ndevs * cp->conf.burst_sz.n * LINE;
+	p->bottom = p->top + PLOT;
 	fprintf(p->f,
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
 		"viewBox=\"0 0 %.0f %.0f\" font-family=\"sans-serif\" font-size=\"12\" "
 		"fill=\"#222222\">\n<rect width=\"%.0f\" height=\"%.0f\" fill=\"#ffffff\"/>\n",
-		WIDTH, HEIGHT, WIDTH, HEIGHT, WIDTH, HEIGHT);
+		WIDTH, p->bottom + FOOT, WIDTH, p->bottom + FOOT, WIDTH, p->bottom + FOOT);
 	snprintf(s, sizeof(s), "%s %s: %s", cp->job.name,
 		 cp->job.conf.encrypt ? cp->job.cipher ? "encrypt" : "generate"
 		 : cp->job.cipher     ? "decrypt"
 				      : "verify",
 		 cp_test_names[cp->conf.test]);
 	text(p, LEFT, 32, "font-size=\"17\" font-weight=\"bold\"", s);
-	snprintf(s, sizeof(s), "%u queue pair%s, bursts of up to %u; %s of %u round%s%s",
+	snprintf(s, sizeof(s), "key %u bytes; %u queue pair%s%s%s",
+		 cp->job.cipher ? cp->job.conf.key_len : cp->job.conf.auth_key_len,
 		 (unsigned)cp->conf.qps, cp->conf.qps > 1 ? "s" : "",
-		 cp->conf.burst_sz.v[cp->conf.burst_sz.n - 1],
-		 cp->conf.rounds > 1 ? "median" : "figures", (unsigned)cp->conf.rounds,
-		 cp->conf.rounds > 1 ? "s" : "", p->log ? "; thin lines: p99" : "");
+		 cp->conf.rounds > 1 ? "; medians" : "", p->log ? "; thin lines: p99" : "");
 	text(p, LEFT, 54, "fill=\"#555555\"", s);
 }
 

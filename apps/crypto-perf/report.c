@@ -35,7 +35,7 @@ void cp_report_options(const struct cp *cp)
 		return;
 	printf("# test: %s\n", cp_test_names[c->test]);
 	for (unsigned i = 0; i < cp->ndevs; i++)
-		printf("# device: %s: %s, %s\n", cp->devs[i].uri, cp->devs[i].info.driver,
+		printf("# device: %s (%s, %s)\n", cp->devs[i].uri, cp->devs[i].info.driver,
 		       cp->devs[i].info.chip);
 	printf("# operation: %s, %s %s", cp_optype_names[j->type], j->name, operation(j));
 	if (!cp->vectors.n)
