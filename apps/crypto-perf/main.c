@@ -118,13 +118,13 @@ static int run_vectors(struct cp *cp)
 {
 	int ret = 0;
 
+	for (unsigned i = 0; !ret && i < cp->vectors.n; i++)
+		ret = cp_vector_check(&cp->vectors.v[i], &cp->job);
 	for (unsigned i = 0; !ret && i < cp->vectors.n && !cp->quit; i++) {
 		const struct cp_vector *v = &cp->vectors.v[i];
 		struct cp_case c = { v->plaintext.len, cp->conf.burst_sz.v[0] };
 
-		ret = cp_vector_check(v, &cp->job);
-		if (!ret)
-			cp_job_vector(&cp->job, v);
+		cp_job_vector(&cp->job, v);
 		for (unsigned k = 0; !ret && k < cp->ndevs; k++)
 			ret = cp_job_check_size(&cp->job, &cp->conf, &cp->devs[k], c.size);
 		if (!ret)
