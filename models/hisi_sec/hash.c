@@ -155,7 +155,7 @@ static const uint64_t sha512_224_start[8] = {
 };
 static const uint64_t sha512_256_start[8] = {
 	0x22312194fc2bf72c, 0x9f555fa3c84c64c2, 0x2393b86b6f53b151, 0x963877195940eabd,
-	0x96283ee875beaeb6, 0x0e5d4a6c7a1f1f3f, 0x2b0199fc2c85b8aa, 0x0eb72ddc81c52ca2,
+	0x96283ee2a88effe3, 0xbe5e1e2553863992, 0x2b0199fc2c85b8aa, 0x0eb72ddc81c52ca2,
 };
 
 static void sha384_init(union secm_hash_ctx *c)

@@ -1,19 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The engine half of the SEC2 model: vectors that others made, in every layout, by both BDs. */
-#include "hisi_sec_rig.h"
-
-static struct rig rig;
-
-static unsigned unhex(const char *s, uint8_t *out)
-{
-	unsigned n = 0, v;
-
-	for (; s && s[0]; s += 2, n++) {
-		assert_int_equal(sscanf(s, "%2x", &v), 1);
-		out[n] = (uint8_t)v;
-	}
-	return n;
-}
+#include "hisi_sec_runs.h"
+#include "../../models/hisi_sec/run.h"
 
 /* ---- the worked example ------------------------------------------------------------------ */
 
@@ -66,111 +54,6 @@ static void test_worked_example(void **state)
 		       "01000000000000000000000000000000"
 		       "00000000000000000000000000000000",
 		       3);
-}
-
-/* ---- every layout ------------------------------------------------------------------------ */
-
-struct layout {
-	uint32_t src_piece, dst_piece;
-	bool apart, src_far, dst_far;
-	bool edge; /* data crosses from one mapping into the next */
-};
-
-static const struct layout layouts[] = {
-	{ .apart = true },
-	{ .apart = false },
-	{ .apart = true, .src_piece = 1, .dst_piece = 1 },
-	{ .apart = true, .src_piece = 16, .dst_piece = 7 },
-	{ .apart = true, .src_piece = 5 },
-	{ .apart = true, .dst_piece = 31 },
-	{ .apart = false, .src_piece = 13 },
-	{ .apart = true, .src_far = true, .dst_far = true },
-	{ .apart = true, .src_far = true, .dst_far = true, .src_piece = 9, .dst_piece = 20 },
-	{ .apart = true, .dst_far = true, .src_piece = 40 },
-	{ .apart = false, .src_far = true },
-	{ .apart = false, .src_far = true, .src_piece = 17 },
-	{ .apart = true, .edge = true },
-	{ .apart = false, .edge = true, .src_piece = 11 },
-};
-
-struct run {
-	struct req q;
-	unsigned type;
-	uint8_t in[8192], out[8192]; /* all of the source; what stands in the destination after */
-	uint32_t len;
-	uint8_t key[64], akey[128], iv[16], aiv[64], mac[64];
-	uint8_t bd[128];
-};
-
-static void place(struct run *x, const struct layout *l, struct lie *src, struct lie *dst)
-{
-	struct req *q = &x->q;
-
-	*src = (struct lie){ l->src_piece, AT_SRC, x->len };
-	*dst = (struct lie){ l->dst_piece, AT_DST, x->len };
-	if (l->edge)
-		src->base = RIG_DIRECT / 2 - (x->len ? x->len / 2 : 1);
-	if (l->src_far)
-		src->base = RIG_DIRECT + 0x1001;
-	if (l->dst_far)
-		dst->base = RIG_DIRECT + 0x200005;
-	rig_addresses(q);
-	q->de = l->apart;
-	q->src = RIG_IOVA + src->base;
-	q->dst = RIG_IOVA + dst->base;
-	q->src_type = l->src_piece != 0;
-	q->dst_type = l->dst_piece != 0;
-	if (l->src_piece) {
-		lie_sgl(&rig, src, AT_SGL);
-		q->src = RIG_IOVA + AT_SGL;
-	}
-	if (l->dst_piece) {
-		lie_sgl(&rig, dst, AT_SGL + SPREAD);
-		q->dst = RIG_IOVA + AT_SGL + SPREAD;
-	}
-}
-
-/* Does the request in that layout: BD and output end up in x, the MAC in x->mac. */
-static bool do_run(struct run *x, const struct layout *l)
-{
-	uint8_t before[128], fill[8192];
-	struct lie src, dst;
-	bool error;
-
-	place(x, l, &src, &dst);
-	memset(fill, 0xa5, sizeof(fill));
-	lie_copy(&rig, &dst, fill, true);
-	lie_copy(&rig, &src, x->in, true);
-	memcpy(rig.mem + AT_KEY, x->key, sizeof(x->key));
-	memcpy(rig.mem + AT_AKEY, x->akey, sizeof(x->akey));
-	memcpy(rig.mem + AT_IV, x->iv, sizeof(x->iv));
-	memcpy(rig.mem + AT_AIV, x->aiv, sizeof(x->aiv));
-	memcpy(rig.mem + AT_MAC, x->mac, sizeof(x->mac));
-	rig_bd(x->type, &x->q, x->bd);
-	memcpy(before, x->bd, sizeof(before));
-	error = rig_do(&rig, x->bd);
-	lie_copy(&rig, l->apart ? &dst : &src, x->out, false);
-	memcpy(x->mac, rig.mem + AT_MAC, sizeof(x->mac));
-	/* nothing but status, error, translation status and counter is another */
-	assert_int_equal(x->bd[112] & 1, 1);
-	assert_int_equal(error, x->bd[114] != 0);
-	memcpy(before + 112, x->bd + 112, 3);
-	memcpy(before + 124, x->bd + 124, 4);
-	if (x->type == 3)
-		before[121] = x->bd[121];
-	assert_memory_equal(before, x->bd, 128);
-	return error;
-}
-
-static unsigned status(const struct run *x)
-{
-	return x->bd[112] | (unsigned)x->bd[113] << 8;
-}
-
-static void expect_ok(const struct run *x, unsigned flag)
-{
-	assert_int_equal(x->bd[114], 0);
-	assert_int_equal(status(x), 1 | flag << 7);
 }
 
 /* ---- ciphers ----------------------------------------------------------------------------- */
@@ -319,11 +202,250 @@ static void test_ciphers(void **state)
 	}
 }
 
+/* ---- both at once ------------------------------------------------------------------------ */
+
+struct aead_vec {
+	uint8_t alg, mode, key_len, l; /* l: CCM's bytes of length */
+	const char *key, *nonce, *aad, *in, *out, *tag;
+};
+
+#define GCM_IN                                                                                     \
+	"d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e24" \
+	"49a6b525b16aedf5aa0de657ba637b39"
+#define GCM_AAD "feedfacedeadbeeffeedfacedeadbeefabaddad2"
+#define GCM_IV	"cafebabefacedbaddecaf888"
+
+static const struct aead_vec aeads[] = {
+	/* the GCM specification's test cases 4, 10, 16 and 1 */
+	{ SECM_AES, SECM_GCM, 0, 0, "feffe9928665731c6d6a8f9467308308", GCM_IV, GCM_AAD, GCM_IN,
+	  "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e21d514b25466931c7d8f6a"
+	  "5aac84aa051ba30b396a0aac973d58e091",
+	  "5bc94fbc3221a5db94fae95ae7121a47" },
+	{ SECM_AES, SECM_GCM, 1, 0, "feffe9928665731c6d6a8f9467308308feffe9928665731c", GCM_IV,
+	  GCM_AAD, GCM_IN,
+	  "3980ca0b3c00e841eb06fac4872a2757859e1ceaa6efd984628593b40ca1e19c7d773d00c144c525ac619d"
+	  "18c84a3f4718e2448b2fe324d9ccda2710",
+	  "2519498e80f1478f37ba55bd6d27618c" },
+	{ SECM_AES, SECM_GCM, 2, 0,
+	  "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308", GCM_IV, GCM_AAD,
+	  GCM_IN,
+	  "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b"
+	  "1056828838c5f61e6393ba7a0abcc9f662",
+	  "76fc6ece0f4e1768cddf8853bb2d551b" },
+	{ SECM_AES, SECM_GCM, 0, 0, ZERO16, "000000000000000000000000", "", "", "",
+	  "58e2fccefa7e3061367f1d57a4e7455a" },
+	/* SP 800-38C, examples 1 to 3 */
+	{ SECM_AES, SECM_CCM, 0, 8, "404142434445464748494a4b4c4d4e4f", "10111213141516",
+	  "0001020304050607", "20212223", "7162015b", "4dac255d" },
+	{ SECM_AES, SECM_CCM, 0, 7, "404142434445464748494a4b4c4d4e4f", "1011121314151617",
+	  "000102030405060708090a0b0c0d0e0f", "202122232425262728292a2b2c2d2e2f",
+	  "d2a1f0e051ea5f62081a7792073d593d", "1fc64fbfaccd" },
+	{ SECM_AES, SECM_CCM, 0, 3, "404142434445464748494a4b4c4d4e4f", "101112131415161718191a1b",
+	  "000102030405060708090a0b0c0d0e0f10111213",
+	  "202122232425262728292a2b2c2d2e2f3031323334353637",
+	  "e3b201a9f5b71a7a9b1ceaeccd97e70b6176aad9a4428aa5", "484392fbc1b09951" },
+	/* RFC 8998 */
+	{ SECM_SM4, SECM_GCM, 0, 0, F_KEY, "00001234567800000000abcd", GCM_AAD,
+	  "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbccccccccccccccccdddddddddddddddd"
+	  "eeeeeeeeeeeeeeeeffffffffffffffffeeeeeeeeeeeeeeeeaaaaaaaaaaaaaaaa",
+	  "17f399f08c67d5ee19d0dc9969c4bb7d5fd46fd3756489069157b282bb200735"
+	  "d82710ca5c22f0ccfa7cbf93d496ac15a56834cbcf98c397b4024a2691233b8d",
+	  "83de3541e4c2b58177e065a9bf7b62ec" },
+	{ SECM_SM4, SECM_CCM, 0, 3, F_KEY, "00001234567800000000abcd", GCM_AAD,
+	  "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbccccccccccccccccdddddddddddddddd"
+	  "eeeeeeeeeeeeeeeeffffffffffffffffeeeeeeeeeeeeeeeeaaaaaaaaaaaaaaaa",
+	  "48af93501fa62adbcd414cce6034d895dda1bf8f132f042098661572e7483094"
+	  "fd12e518ce062c98acee28d95df4416bed31a2f04476c18bb40c84a74b97dc5b",
+	  "16842d4fa186f56ab33256971fa110f4" },
+};
+
+/* datasheet 4.8.5 */
+static void ccm_blocks(struct run *x, const struct aead_vec *v)
+{
+	unsigned l = v->l;
+
+	x->iv[0] = (uint8_t)(l - 1);
+	unhex(v->nonce, x->iv + 1);
+	memcpy(x->aiv, x->iv, 16);
+	x->iv[15] = 1;
+	x->aiv[0] |= (uint8_t)((x->q.c_icv_len - 2) / 2 << 3 | (x->q.a_len ? 0x40 : 0));
+	x->aiv[15] = (uint8_t)x->q.c_len;
+}
+
+static void aead_run(struct run *x, const struct aead_vec *v, unsigned type, bool decrypt)
+{
+	uint32_t aad;
+
+	memset(x, 0, sizeof(*x));
+	x->type = type;
+	aad = unhex(v->aad, x->in);
+	x->len = aad + unhex(decrypt ? v->out : v->in, x->in + aad);
+	unhex(v->key, x->key);
+	x->q = (struct req){ .cipher = decrypt ? 2 : 1,
+			     .seq = decrypt,
+			     .c_alg = v->alg,
+			     .c_mode = v->mode,
+			     .c_key_len = v->key_len,
+			     .a_len = aad,
+			     .c_off = (uint16_t)aad,
+			     .c_len = x->len - aad,
+			     .c_icv_len = (uint8_t)unhex(v->tag, x->mac) };
+	if (v->mode == SECM_CCM) {
+		ccm_blocks(x, v);
+	} else {
+		unhex(v->nonce, x->iv);
+		memset(x->iv + 12, 0xff, 4); /* not looked at */
+	}
+	if (!decrypt)
+		memset(x->mac, 0x5a, sizeof(x->mac));
+}
+
+/* what stands in the destination before the payload, and behind a tag, is left alone */
+static void expect_aead(const struct run *x, const struct aead_vec *v, bool decrypt)
+{
+	uint8_t want[256], tag[16];
+	unsigned n = unhex(decrypt ? v->in : v->out, want);
+
+	expect_ok(x, 3);
+	assert_memory_equal(x->out + x->q.c_off, want, n);
+	for (unsigned i = 0; x->q.de && i < x->q.c_off; i++)
+		assert_int_equal(x->out[i], 0xa5);
+	n = unhex(v->tag, tag);
+	assert_memory_equal(x->mac, tag, n);
+	if (!decrypt)
+		assert_int_equal(x->mac[n], 0x5a);
+}
+
+static void test_aeads(void **state)
+{
+	static struct run x;
+
+	for (unsigned i = 0; i < FL_ARRAY_SIZE(aeads) * 4; i++) {
+		const struct aead_vec *v = &aeads[i / 4];
+		bool decrypt = i & 2;
+
+		for (unsigned l = 0; l < FL_ARRAY_SIZE(layouts); l++) {
+			if (!v->in[0] && layouts[l].src_piece + layouts[l].dst_piece)
+				continue; /* no SGL of nothing */
+			aead_run(&x, v, 2 + (i & 1), decrypt);
+			x.q.scene = l & 1;
+			assert_false(do_run(&x, &layouts[l]));
+			expect_aead(&x, v, decrypt);
+			if (!decrypt)
+				continue;
+			aead_run(&x, v, 2 + (i & 1), true);
+			x.mac[l % x.q.c_icv_len] ^= (uint8_t)(1 << l % 8);
+			assert_false(do_run(&x, &layouts[l]));
+			assert_int_equal(x.bd[114], 0);
+			assert_int_equal(status(&x), 1 | 2 << 1 | 3 << 7);
+		}
+	}
+}
+
+/* What software does at the end: the last 12 bytes, the lengths, and the tag. */
+static void finish_gcm(uint8_t y[16], const struct aead_vec *v)
+{
+	uint8_t h[16], lengths[16] = { 0 }, rest[64], tag[16];
+	struct secm_ghash g;
+
+	unhex("b83b533708bf535d0aa6e52980d53b78", h);
+	unhex(v->out, rest);
+	fl_secm_ghash_start(&g, h, y);
+	fl_secm_ghash_step(&g, rest + 48, NULL, 12);
+	fl_secm_ghash_pad(&g);
+	lengths[7] = 20 * 8;
+	lengths[14] = 60 * 8 >> 8;
+	lengths[15] = 60 * 8 & 0xff;
+	fl_secm_ghash_step(&g, lengths, NULL, 16);
+	/* E(K, Y0) of test case 4 */
+	unhex("3247184b3c4f69a44dbcd22887bbb418", h);
+	unhex(v->tag, tag);
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(g.y[i] ^ h[i], tag[i]);
+}
+
+/* A GCM in pieces comes to what one BD makes of it; the last block and the tag are software's. */
+static void test_gcm_parts(void **state)
+{
+	static struct run x;
+	static const struct layout flat = { .apart = true };
+	const struct aead_vec *v = &aeads[0];
+	uint8_t out[64], want[16];
+
+	aead_run(&x, v, 3, false);
+	x.q = (struct req){ .scene = 7,
+			    .auth = 1,
+			    .a_alg = SECM_GMAC,
+			    .mac_len = 16,
+			    .a_key_len = 16,
+			    .a_pad = 1,
+			    .a_len = 20 };
+	memcpy(x.akey, x.key, 16);
+	assert_false(do_run(&x, &flat));
+	expect_ok(&x, 1);
+	/* X2 of test case 4 */
+	unhex("cd47221ccef0554ee4bb044c88150352", want);
+	assert_memory_equal(x.mac, want, 16);
+	for (unsigned at = 0; at < 48; at += at ? 32 : 16) {
+		struct run y;
+
+		memset(&y, 0, sizeof(y));
+		y.type = 3;
+		y.len = at ? 32 : 16;
+		memcpy(y.key, x.key, 16);
+		memcpy(y.iv, x.iv, 12);
+		y.iv[15] = (uint8_t)(1 + at / 16);
+		unhex(v->in + 2 * at, y.in);
+		y.q = (struct req){ .scene = 7,
+				    .cipher = 1,
+				    .c_alg = SECM_AES,
+				    .c_mode = SECM_GCM,
+				    .ai_gen = 1,
+				    .a_pad = 1,
+				    .c_len = y.len };
+		memcpy(y.aiv, x.mac, 16);
+		assert_false(do_run(&y, &flat));
+		expect_ok(&y, 3);
+		unhex(v->out, out);
+		assert_memory_equal(y.out, out + at, y.len);
+		memcpy(x.mac, y.mac, 16);
+	}
+	finish_gcm(x.mac, v);
+}
+
+/* CTR in modes 0 (32 bits) and 2 (128 bits), where they differ; type 2 is like mode 0 */
+static void test_ctr_wrap(void **state)
+{
+	static struct run x;
+	uint8_t first[64];
+
+	for (unsigned mode = 0; mode < 3; mode += 2) {
+		memset(&x, 0, sizeof(x));
+		x.type = 3;
+		x.len = 64;
+		memset(x.iv, 0xff, 16);
+		x.q = (struct req){ .cipher = 1,
+				    .c_alg = SECM_AES,
+				    .c_mode = SECM_CTR,
+				    .ctr_mode = (uint8_t)mode,
+				    .c_len = 64 };
+		assert_false(do_run(&x, &layouts[2]));
+		memcpy(first, x.out, 64);
+		/* the block after the wrap, by itself */
+		memset(x.iv, mode ? 0 : 0xff, 12);
+		memset(x.iv + 12, 0, 4);
+		x.len = x.q.c_len = 48;
+		assert_false(do_run(&x, &layouts[0]));
+		assert_memory_equal(first + 16, x.out, 48);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_worked_example),
-		cmocka_unit_test(test_ciphers),
+		cmocka_unit_test(test_worked_example), cmocka_unit_test(test_ciphers),
+		cmocka_unit_test(test_aeads),	       cmocka_unit_test(test_gcm_parts),
+		cmocka_unit_test(test_ctr_wrap),
 	};
 
 	if (rig_open(&rig, 0x30))

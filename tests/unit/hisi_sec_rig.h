@@ -254,27 +254,29 @@ static inline void lie_copy(struct rig *r, const struct lie *l, uint8_t *data, b
 	}
 }
 
-/** SGLs of at most 5 entries each, at `at`. */
+#define SGL_ENTRIES 25u
+
+/** A chain of SGLs at `at`. */
 static inline void lie_sgl(struct rig *r, const struct lie *l, uint32_t at)
 {
 	uint32_t from = l->base, done = 0, n;
 	uint8_t *sgl = NULL, *last = NULL;
 
 	for (unsigned i = 0; done < l->len; i++) {
-		if (i % 5 == 0) {
+		if (i % SGL_ENTRIES == 0) {
 			last = sgl;
 			sgl = r->mem + at;
 			memset(sgl, 0, 64);
-			put(sgl + 12, 5, 2);
+			put(sgl + 12, SGL_ENTRIES, 2);
 			if (last)
 				put(last, RIG_IOVA + at, 8);
-			at += 64 + 5 * 32 + 32; /* to the next 64 */
+			at += (uint32_t)fl_align_up(64 + SGL_ENTRIES * 32, 64);
 		}
 		n = lie_next(l, i);
 		n = n < l->len - done ? n : l->len - done;
-		put(sgl + 10, i % 5 + 1, 2);
-		put(sgl + 64 + i % 5 * 32, RIG_IOVA + from, 8);
-		put(sgl + 64 + i % 5 * 32 + 16, n, 4);
+		put(sgl + 10, i % SGL_ENTRIES + 1, 2);
+		put(sgl + 64 + i % SGL_ENTRIES * 32, RIG_IOVA + from, 8);
+		put(sgl + 64 + i % SGL_ENTRIES * 32 + 16, n, 4);
 		done += n;
 		from += n + 3;
 	}
