@@ -368,7 +368,7 @@ static void test_qp(void **state)
 	assert_int_equal(fl_qm_qp_create(f->qm, 3, 24, -1, false, &q), -EINVAL);
 	assert_int_equal(fl_qm_qp_create(f->qm, 3, 2048, -1, false, &q), -EINVAL);
 	q = queue(f, 3, 16, false);
-	assert_int_equal(fl_qm_qp_create(f->qm, 3, 16, -1, false, &other), -EEXIST);
+	other = queue(f, 3, 32, false);
 	assert_int_equal(fl_qm_qp_start(q), -EINVAL);
 	assert_int_equal(fl_qm_start(f->qm, 3, false), 0);
 	assert_int_equal(fl_qm_qp_start(q), -EINVAL);
@@ -376,6 +376,8 @@ static void test_qp(void **state)
 	assert_int_equal(fl_qm_start(f->qm, 4, false), 0);
 	assert_int_equal(fl_qm_qp_start(q), 0);
 	assert_int_equal(fl_qm_qp_start(q), -EINVAL);
+	assert_int_equal(fl_qm_qp_start(other), -EINVAL);
+	fl_qm_qp_destroy(other);
 
 	c = &f->sqc[3];
 	assert_int_equal(c->dw3, 0x700f);
@@ -563,6 +565,7 @@ static void test_eq(void **state)
 	assert_int_equal(fl_qm_start(f->qm, 3, true), 0);
 	assert_int_equal(fl_qm_qp_start(q0), 0);
 	assert_int_equal(fl_qm_qp_start(q1), 0);
+	assert_int_equal(fl_qm_qp_start(q2), 0);
 	*fq_eqe(f, 0) = 1 << 16 | 1;
 	*fq_eqe(f, 1) = 1 << 16 | 2; /* has no fd */
 	*fq_eqe(f, 2) = 1 << 16 | 3; /* there is no such queue */

@@ -152,8 +152,6 @@ int fl_qm_open(struct fl_dev *dev, const struct fl_qm_engine *e, void *arg, stru
 	qm->log = fl_ctx_log(fl_dev_ctx(dev));
 	qm->e = e;
 	qm->arg = arg;
-	pthread_mutex_init(&qm->mb_lock, NULL);
-	pthread_mutex_init(&qm->qp_lock, NULL);
 	rc = fl_dev_enable(dev, true);
 	if (rc)
 		goto free;
@@ -186,8 +184,6 @@ disable:
 		qm_warn(qm, "bus mastering stays on");
 free:
 	free(qm->qps);
-	pthread_mutex_destroy(&qm->mb_lock);
-	pthread_mutex_destroy(&qm->qp_lock);
 	free(qm);
 	return rc;
 }
@@ -282,11 +278,9 @@ int fl_qm_start(struct fl_qm *qm, uint16_t nqps, bool intr)
 		if (rc)
 			goto vft;
 	}
-	pthread_mutex_lock(&qm->qp_lock);
 	qm->nqps = nqps;
 	qm->intr = intr;
 	qm->started = true;
-	pthread_mutex_unlock(&qm->qp_lock);
 	run(qm);
 	fl_qm_msg_started(qm, true);
 	return 0;
@@ -352,9 +346,7 @@ void fl_qm_stop(struct fl_qm *qm)
 			"again",
 			rc);
 	invalidate(qm);
-	pthread_mutex_lock(&qm->qp_lock);
 	qm->started = qm->intr = false;
-	pthread_mutex_unlock(&qm->qp_lock);
 	fl_qm_msg_stopped(qm, !rc);
 }
 
@@ -376,8 +368,6 @@ void fl_qm_close(struct fl_qm *qm)
 	fl_qm_qps_forget(qm);
 	free_mem(qm);
 	free(qm->qps);
-	pthread_mutex_destroy(&qm->mb_lock);
-	pthread_mutex_destroy(&qm->qp_lock);
 	qm->closed = true;
 	if (!qm->telling)
 		free(qm);

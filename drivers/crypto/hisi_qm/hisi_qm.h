@@ -5,8 +5,8 @@
  * stands in a completion queue; what a submission queue entry means is the engine's business.
  *
  * V2 (revision 0x21) and V3 (0x30); physical and virtual functions. Rings, contexts and tables are
- * pinned memory of the device's space. Control calls: one thread at a time a device. A queue pair
- * is used by one thread at a time.
+ * pinned memory of the device's space. Control calls: one thread at a time a device, and
+ * fl_ctx_dispatch() is one. A queue pair is used by one thread at a time.
  *
  * Offsets, formats and time limits: SEC2 datasheet, section 2.
  */
@@ -70,8 +70,12 @@ FL_MUST int fl_qm_start(struct fl_qm *qm, uint16_t nqps, bool intr);
 /** Drains and stops the queues, writes contexts back, takes the function's queues away. Works on a
  *  removed device too: then it only forgets. */
 void fl_qm_stop(struct fl_qm *qm);
-/** Resets the function (FLR, or for a PF its registers anew) and brings it up as fl_qm_open() did.
- *  All queue pairs are stopped before. */
+/**
+ * Resets the function (FLR, or for a PF its registers anew) and brings it up as fl_qm_open() did;
+ * start it and its queue pairs again then. For a device that was reattached as well. A PF has its
+ * VFs stop before and start after it (V3). A VF that was told of such a reset waits for its end, at
+ * most 60 s. -EIO: errors stand that only a reset of the whole controller clears.
+ */
 FL_MUST int fl_qm_reset(struct fl_qm *qm);
 
 /** PF: gives queues [base, base + n) to virtual function vf (1 ...); n 0 takes them away. */
@@ -118,8 +122,8 @@ struct fl_qm_qp {
 };
 
 /**
- * Memory of a queue pair of depth entries (power of two), on a NUMA node (-1 = the device's). While
- * the function is stopped it takes the place of an older one of that id, which is destroyed after.
+ * Memory of a queue pair of depth entries (power of two), on a NUMA node (-1 = the device's).
+ * Others of that id may stand beside it, as long as only one is started.
  */
 FL_MUST int fl_qm_qp_create(struct fl_qm *qm, uint16_t id, uint16_t depth, int node, bool intr,
 			    struct fl_qm_qp **out);

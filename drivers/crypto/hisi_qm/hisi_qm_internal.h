@@ -2,8 +2,6 @@
 #ifndef HISI_QM_INTERNAL_H
 #define HISI_QM_INTERNAL_H
 
-#include <pthread.h>
-
 #include "hisi_qm.h"
 #include "hisi_qm_regs.h"
 
@@ -48,11 +46,7 @@ struct fl_qm {
 	struct qm_ctx *sqc, *cqc; /* the device's tables */
 	struct qm_ctx *ctx;	  /* what mailboxes bring and take */
 
-	/* mailbox, context buffer */
-	pthread_mutex_t mb_lock;
-	bool mb_stuck; /* the last one did not end */
-	/* the table: an event may come while another thread makes or destroys a queue pair */
-	pthread_mutex_t qp_lock;
+	bool mb_stuck;		/* the last mailbox did not end */
 	struct fl_qm_qp **qps;	/* of caps.qp_max */
 	struct fl_qm_qp *limbo; /* destroyed, but the device may still use their memory */
 

@@ -149,20 +149,10 @@ stuck:
 
 int fl_qm_mb(struct fl_qm *qm, unsigned cmd, bool read, uint16_t queue, uint64_t *data)
 {
-	int rc;
-
-	pthread_mutex_lock(&qm->mb_lock);
-	rc = run(qm, cmd, read, queue, data, NULL);
-	pthread_mutex_unlock(&qm->mb_lock);
-	return rc;
+	return run(qm, cmd, read, queue, data, NULL);
 }
 
 int fl_qm_mb_ctx(struct fl_qm *qm, unsigned cmd, bool read, uint16_t queue, struct qm_ctx *ctx)
 {
-	int rc;
-
-	pthread_mutex_lock(&qm->mb_lock);
-	rc = run(qm, cmd, read, queue, NULL, ctx);
-	pthread_mutex_unlock(&qm->mb_lock);
-	return rc;
+	return run(qm, cmd, read, queue, NULL, ctx);
 }

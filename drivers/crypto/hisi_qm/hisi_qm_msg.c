@@ -6,12 +6,11 @@
  */
 #include "hisi_qm_internal.h"
 
-#define PF_ACK_US    100000u /* until the other side has taken a message */
-#define VF_ACK_US    400000u
-#define ANSWER_US    6000000u /* a VF may drain for 5 s */
-#define DONE_US	     60000000u
-#define QOS_DEFAULT  1000u /* 100 Gbit/s, in units of 100 Mbit/s */
-#define MSG(code, d) ((uint64_t)(d) << 32 | (code))
+#define PF_ACK_US   100000u /* until the other side has taken a message */
+#define VF_ACK_US   400000u
+#define ANSWER_US   6000000u /* a VF may drain for 5 s */
+#define DONE_US	    60000000u
+#define QOS_DEFAULT 1000u /* 100 Gbit/s, in units of 100 Mbit/s */
 
 void fl_qm_msg_enable(struct fl_qm *qm, bool on)
 {
@@ -35,11 +34,9 @@ static bool taken(struct fl_qm *qm, unsigned fn)
 	return !(fl_bar_read64(qm->dev, FL_QM_BAR, QM_IFC_READY_STATUS) >> fn & 1);
 }
 
-static int send(struct fl_qm *qm, unsigned fn, uint64_t msg)
+static int post(struct fl_qm *qm, unsigned fn, uint64_t msg)
 {
-	uint64_t end, data = msg;
-	unsigned nap = 0;
-	int rc = fl_qm_mb(qm, QM_MB_SRC, false, (uint16_t)fn, &data);
+	int rc = fl_qm_mb(qm, QM_MB_SRC, false, (uint16_t)fn, &msg);
 
 	if (rc)
 		return rc;
@@ -49,6 +46,17 @@ static int send(struct fl_qm *qm, unsigned fn, uint64_t msg)
 		fl_qm_wr(qm, QM_IFC_INT_CFG, fn);
 		fl_qm_wr(qm, QM_IFC_INT_SET_P, fl_qm_rd(qm, QM_IFC_INT_SET_P) | 1);
 	}
+	return 0;
+}
+
+static int send(struct fl_qm *qm, unsigned fn, uint64_t msg)
+{
+	unsigned nap = 0;
+	uint64_t end;
+	int rc = post(qm, fn, msg);
+
+	if (rc)
+		return rc;
 	end = fl_now_ns() + (qm->caps.vf ? VF_ACK_US : PF_ACK_US) * 1000ull;
 	while (!taken(qm, fn)) {
 		if (fl_dev_removed(qm->dev))
@@ -81,8 +89,8 @@ static void from_vf(struct fl_qm *qm, unsigned fn)
 		qm->vf[fn].answered = true;
 		break;
 	case QM_MSG_GET_QOS:
-		if (send(qm, fn, MSG(QM_MSG_SET_QOS, QOS_DEFAULT)))
-			qm_warn(qm, "function %u asked for its rate and took no answer", fn);
+		/* not waited for: it may ask as often as it likes */
+		(void)!post(qm, fn, (uint64_t)QOS_DEFAULT << 32 | QM_MSG_SET_QOS);
 		break;
 	default:
 		qm_warn(qm, "function %u sent message 0x%llx, which means nothing", fn,
@@ -233,6 +241,8 @@ int fl_qm_msg_wait_done(struct fl_qm *qm)
 			       "the physical function has not said within %u s that its reset is "
 			       "done: see to its driver, then reset again",
 			       DONE_US / 1000000);
+			/* then it will be on its own */
+			qm->pf_resets = false;
 			return -ETIMEDOUT;
 		}
 		fl_qm_nap(&nap);

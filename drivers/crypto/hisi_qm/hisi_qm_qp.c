@@ -35,7 +35,8 @@ int fl_qm_qp_arm(struct fl_qm_qp *q)
 {
 	uint64_t v = q->db_cq | (uint64_t)q->cq_head << 32 | QM_DB_EVENT;
 
-	if (q->fd < 0)
+	/* nobody would take the event away */
+	if (q->fd < 0 || !q->qm->intr)
 		return -EOPNOTSUPP;
 	if (fl_dev_removed(q->qm->dev))
 		return -ENODEV;
@@ -48,10 +49,8 @@ int fl_qm_qp_arm(struct fl_qm_qp *q)
 
 void fl_qm_signal(struct fl_qm *qm, unsigned cqn)
 {
-	pthread_mutex_lock(&qm->qp_lock);
 	if (cqn < qm->nqps && qm->qps[cqn] && qm->qps[cqn]->fd >= 0)
 		(void)eventfd_write(qm->qps[cqn]->fd, 1);
-	pthread_mutex_unlock(&qm->qp_lock);
 }
 
 /* ---- memory ----------------------------------------------------------------------------- */
@@ -106,10 +105,6 @@ static int check_new(const struct fl_qm *qm, uint16_t id, uint16_t depth)
 		       id, depth, qm->caps.qp_max - 1u, qm->caps.depth_max);
 		return -EINVAL;
 	}
-	if (qm->qps[id] && qm->started) {
-		qm_err(qm, "queue %u is in use", id);
-		return -EEXIST;
-	}
 	return 0;
 }
 
@@ -142,9 +137,6 @@ int fl_qm_qp_create(struct fl_qm *qm, uint16_t id, uint16_t depth, int node, boo
 			goto rings;
 		}
 	}
-	pthread_mutex_lock(&qm->qp_lock);
-	qm->qps[id] = q;
-	pthread_mutex_unlock(&qm->qp_lock);
 	*out = q;
 	return 0;
 
@@ -161,10 +153,8 @@ void fl_qm_qp_destroy(struct fl_qm_qp *q)
 {
 	struct fl_qm *qm = q->qm;
 
-	pthread_mutex_lock(&qm->qp_lock);
 	if (qm->qps[q->id] == q)
 		qm->qps[q->id] = NULL;
-	pthread_mutex_unlock(&qm->qp_lock);
 	if (!q->known || fl_dev_removed(qm->dev)) {
 		free_qp(q);
 		return;
@@ -196,6 +186,14 @@ static void set_base(struct qm_ctx *c, uint64_t iova)
 	c->base_h = (uint32_t)(iova >> 32);
 }
 
+/* the device has it, or another of its id */
+static bool in_use(const struct fl_qm_qp *q)
+{
+	const struct fl_qm_qp *now = q->qm->qps[q->id];
+
+	return q->known || (now && now->known);
+}
+
 int fl_qm_qp_start(struct fl_qm_qp *q)
 {
 	struct fl_qm *qm = q->qm;
@@ -207,9 +205,9 @@ int fl_qm_qp_start(struct fl_qm_qp *q)
 	struct qm_ctx cqc = { .dw3 = qm_ctx_depth(q->mask + 1u, LOG2_CQE), .dw6 = QM_CQC_PHASE };
 	int rc;
 
-	if (!qm->started || q->id >= qm->nqps || q->known) {
+	if (!qm->started || q->id >= qm->nqps || in_use(q)) {
 		qm_err(qm, "queue %u cannot start: %s", q->id,
-		       q->known	     ? "it runs, or has not stopped; reset the device"
+		       in_use(q)     ? "it runs, or has not stopped; reset the device"
 		       : qm->started ? "the function was started with fewer"
 				     : "the function is not started");
 		return -EINVAL;
@@ -221,6 +219,7 @@ int fl_qm_qp_start(struct fl_qm_qp *q)
 	q->db = fl_bar_ptr(qm->dev, db_bar(q), db_off(q), sizeof(*q->db));
 	set_base(&sqc, iova);
 	set_base(&cqc, iova + sq_bytes(q));
+	qm->qps[q->id] = q;
 	q->known = true;
 	rc = fl_qm_mb_ctx(qm, QM_MB_SQC, false, q->id, &sqc);
 	if (!rc)
