@@ -73,6 +73,16 @@ static uint16_t dequeue(struct fl_qp *q, struct fl_op **ops, uint16_t n)
 	return hand_out(qp, ops, n);
 }
 
+static uint16_t dequeue_mb(struct fl_qp *q, struct fl_op **ops, uint16_t n)
+{
+	struct soft_qp *qp = (struct soft_qp *)q;
+
+	n = (uint16_t)fl_soft_min(n, qp->tail - qp->head);
+	while (qp->done - qp->head < n)
+		fl_soft_mb_work(qp);
+	return hand_out(qp, ops, n);
+}
+
 /* ---- queue pairs ----------------------------------------------------------------------- */
 
 static void qp_release(struct fl_qp *q)
@@ -81,6 +91,7 @@ static void qp_release(struct fl_qp *q)
 
 	if (qp->fd >= 0)
 		close(qp->fd);
+	fl_soft_mb_qp_free(fl_soft_dev(q->dev)->mb, qp->mb);
 	free(qp->ops);
 	OPENSSL_cleanse(qp->scratch, sizeof(qp->scratch));
 	free(qp);
@@ -90,20 +101,23 @@ static int qp_setup(struct fl_cryptodev *d, uint16_t id, const struct fl_qp_conf
 		    struct fl_qp **out)
 {
 	uint32_t desc = c->desc ? c->desc : DESC_DEFAULT;
+	struct soft_mb *mb = fl_soft_dev(d)->mb;
 	struct soft_qp *qp = aligned_alloc(64, (sizeof(*qp) + 63) & ~63ul);
-	int rc = -ENOMEM;
+	int rc = 0;
 
 	if (!qp)
 		return -ENOMEM;
 	memset(qp, 0, sizeof(*qp));
+	qp->qp.dev = d;
 	qp->fd = -1;
 	qp->mask = desc - 1;
 	qp->ops = calloc(desc, sizeof(struct fl_op *));
-	if (qp->ops && c->intr) {
+	qp->mb = mb ? fl_soft_mb_qp(mb) : NULL;
+	if (!qp->ops || (mb && !qp->mb))
+		rc = -ENOMEM;
+	if (!rc && c->intr) {
 		qp->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		rc = qp->fd < 0 ? -errno : 0;
-	} else if (qp->ops) {
-		rc = 0;
 	}
 	if (rc) {
 		qp_release(&qp->qp);
@@ -165,7 +179,8 @@ static int start(struct fl_cryptodev *d)
 			return rc;
 	}
 	for (unsigned i = 0; i < d->nb_qps; i++) {
-		__atomic_store_n(&d->qps[i]->dequeue, dequeue, __ATOMIC_RELAXED);
+		__atomic_store_n(&d->qps[i]->dequeue, fl_soft_dev(d)->mb ? dequeue_mb : dequeue,
+				 __ATOMIC_RELAXED);
 		__atomic_store_n(&d->qps[i]->enqueue, enqueue, __ATOMIC_RELAXED);
 	}
 	return 0;
@@ -188,6 +203,7 @@ static void close_dev(struct fl_cryptodev *d)
 	for (unsigned b = 0; b < SOFT_BASES; b++)
 		for (unsigned m = 0; m < SOFT_MODES; m++)
 			EVP_CIPHER_free(sd->evp[b][m]);
+	fl_soft_mb_close(sd->mb);
 	free(sd);
 }
 
@@ -224,20 +240,39 @@ static void fetch(struct soft_dev *sd)
 	ERR_clear_error();
 }
 
-static int open_dev(struct fl_ctx *ctx, const char *rest, void **priv)
+static int load(struct soft_dev *sd, struct fl_ctx *ctx, const char *rest)
 {
-	struct soft_dev *sd;
+	bool wanted = !strcmp(rest, "ipsec-mb");
+	int rc;
 
-	if (*rest && strcmp(rest, "openssl")) {
-		fl_err(fl_ctx_log(ctx), "crypto", "soft:%s: want soft: or soft:openssl", rest);
+	if (!strcmp(rest, "openssl"))
+		return 0;
+	if (*rest && !wanted) {
+		fl_err(fl_ctx_log(ctx), "crypto",
+		       "soft:%s: want soft:, soft:openssl or soft:ipsec-mb", rest);
 		return -EINVAL;
 	}
-	sd = calloc(1, sizeof(*sd));
+	rc = fl_soft_mb_open(fl_ctx_log(ctx), wanted, &sd->mb);
+	return rc == -ENOTSUP && !wanted ? 0 : rc;
+}
+
+static int open_dev(struct fl_ctx *ctx, const char *rest, void **priv)
+{
+	struct soft_dev *sd = calloc(1, sizeof(*sd));
+	int rc;
+
 	if (!sd)
 		return -ENOMEM;
+	rc = load(sd, ctx, rest);
+	if (rc) {
+		free(sd);
+		return rc;
+	}
 	fetch(sd);
 	fl_soft_caps(sd->evp, sd->caps);
-	snprintf(sd->chip, sizeof(sd->chip), "OpenSSL %s", OpenSSL_version(OPENSSL_VERSION_STRING));
+	snprintf(sd->chip, sizeof(sd->chip), "OpenSSL %s%s%s",
+		 OpenSSL_version(OPENSSL_VERSION_STRING), sd->mb ? ", ipsec-mb " : "",
+		 sd->mb ? fl_soft_mb_version(sd->mb) : "");
 	fl_crypto_dev_init(&sd->d, ctx, NULL, &ops);
 	*priv = sd;
 	return 0;

@@ -171,6 +171,20 @@ GCM128_CONTEXT *fl_soft_gcm_new(EVP_CIPHER_CTX *ecb);
 /** Zeros where the payload was to go. */
 void fl_soft_wipe(const struct fl_op *op);
 
+/* ---- soft_mb.c, or soft_nomb.c where it cannot be built ----------------------------------- */
+
+/** -ENOTSUP where it is not there or of no use; `wanted` makes that an error in the log. */
+int fl_soft_mb_open(const struct fl_log *log, bool wanted, struct soft_mb **out);
+void fl_soft_mb_close(struct soft_mb *mb);
+const char *fl_soft_mb_version(const struct soft_mb *mb);
+struct soft_mb_qp *fl_soft_mb_qp(const struct soft_mb *mb);
+void fl_soft_mb_qp_free(const struct soft_mb *mb, struct soft_mb_qp *q);
+/** Sets s->mb where the library can do what the session is for. */
+int fl_soft_mb_keys(struct soft_mb *mb, struct soft_session *s);
+void fl_soft_mb_forget(struct soft_session *s);
+/** Does ops from qp->done on: a batch of them, so that lanes fill. */
+void fl_soft_mb_work(struct soft_qp *qp);
+
 static inline struct soft_session *fl_soft_session(const struct fl_op *op)
 {
 	return (struct soft_session *)op->session;

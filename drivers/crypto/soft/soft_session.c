@@ -60,11 +60,12 @@ static bool make_xts(const struct soft_dev *sd, const struct soft_session *s, st
 static bool make_cipher(const struct soft_dev *sd, const struct soft_session *s, struct soft_ctx *x)
 {
 	const struct fl_session_conf *c = &s->s.conf;
-	EVP_CIPHER *const *evp = sd->evp[base_of(s->cipher, c->key_len)];
+	EVP_CIPHER *const *evp;
 
-	switch (s->cipher->way) {
-	case SOFT_TWEAKED:
+	if (s->cipher->way == SOFT_TWEAKED)
 		return make_xts(sd, s, x);
+	evp = sd->evp[base_of(s->cipher, c->key_len)];
+	switch (s->cipher->way) {
 	case SOFT_AEAD_CCM:
 		x->evp[SOFT_DATA] = new_ctx(evp[SOFT_CTR], s->key, true);
 		x->evp[SOFT_TWEAK] = new_ctx(evp[SOFT_CBC], s->key, true);
@@ -207,6 +208,8 @@ static int set_up(const struct soft_dev *sd, struct soft_session *s,
 		s->auth = &fl_soft_algos[c->auth];
 		rc = take_auth_key(sd, s, c);
 	}
+	if (!rc && sd->mb)
+		rc = fl_soft_mb_keys(sd->mb, s);
 	/* one at least, so that what OpenSSL refuses is refused here */
 	return rc ? rc : fl_soft_session_grow(s, sd, sd->d.nb_qps ? sd->d.nb_qps : 1);
 }
@@ -240,6 +243,7 @@ void fl_soft_session_destroy(struct fl_session *session)
 	for (unsigned i = 0; i < s->nctx; i++)
 		free_ctx(&s->ctx[i]);
 	free(s->ctx);
+	fl_soft_mb_forget(s);
 	OPENSSL_cleanse(s, sizeof(*s));
 	free(s);
 }
