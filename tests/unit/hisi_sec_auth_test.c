@@ -360,7 +360,5 @@ int main(void)
 		cmocka_unit_test(test_long_cmac),   cmocka_unit_test(test_chains),
 	};
 
-	if (rig_open(&rig, 0x30))
-		return 1;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, runs_open, runs_close);
 }

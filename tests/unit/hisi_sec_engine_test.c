@@ -448,7 +448,5 @@ int main(void)
 		cmocka_unit_test(test_ctr_wrap),
 	};
 
-	if (rig_open(&rig, 0x30))
-		return 1;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, runs_open, runs_close);
 }

@@ -18,6 +18,17 @@ static inline unsigned unhex(const char *s, uint8_t *out)
 	return n;
 }
 
+static inline int runs_open(void **state)
+{
+	return rig_open(&rig, 0x30);
+}
+
+static inline int runs_close(void **state)
+{
+	rig_close(&rig);
+	return 0;
+}
+
 /* ---- every layout ------------------------------------------------------------------------ */
 
 struct layout {
