@@ -12,10 +12,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include <linux/pci_regs.h>
 #include <poll.h>
 #include <pthread.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <fl_model.h>
 

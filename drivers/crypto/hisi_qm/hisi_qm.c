@@ -354,7 +354,8 @@ void fl_qm_close(struct fl_qm *qm)
 {
 	fl_qm_stop(qm);
 	if (!fl_dev_removed(qm->dev)) {
-		fl_qm_msg_vfs_stop(qm);
+		/* nobody starts them again, so this is no more than a courtesy */
+		fl_qm_msg_vfs_stop(qm, 1000);
 		for (unsigned i = 1; i <= QM_VFS_MAX; i++)
 			if (qm->vf[i].n && fl_qm_vft_set(qm, i, 0, 0))
 				break;
@@ -382,7 +383,7 @@ void fl_qm_close(struct fl_qm *qm)
 static void quiesce(struct fl_qm *qm)
 {
 	fl_qm_errors_off(qm);
-	fl_qm_msg_vfs_stop(qm);
+	fl_qm_msg_vfs_stop(qm, QM_ANSWER_MS);
 	if (!fl_qm_v3(qm)) {
 		fl_qm_wr(qm, QM_PEH_VENDOR_ID, 0x5a5a);
 		if (!fl_qm_wait(qm, QM_PEH_VENDOR_ID, UINT32_MAX, 0x5a5a)) {

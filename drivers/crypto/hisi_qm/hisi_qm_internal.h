@@ -12,6 +12,7 @@
 #define QM_WAIT_US   10000u
 #define QM_MB_US     1000000u
 #define QM_DRAIN_US  5000000u
+#define QM_ANSWER_MS 6000u /* of a VF, which may drain */
 
 /* where an interrupt is not implemented */
 #define QM_NO_VECTOR 0xffu
@@ -128,8 +129,8 @@ void fl_qm_tell(struct fl_qm *qm, enum fl_qm_event ev, unsigned qp);
 void fl_qm_msg_enable(struct fl_qm *qm, bool on);
 /** Reads what has come; true: somebody was told of it. */
 bool fl_qm_msg_poll(struct fl_qm *qm);
-/** PF: has the VFs stop before a reset, and start after it; waits for their answers, bounded. */
-void fl_qm_msg_vfs_stop(struct fl_qm *qm);
+/** PF: has the VFs stop before a reset, and start after it; waits so long for their answers. */
+void fl_qm_msg_vfs_stop(struct fl_qm *qm, unsigned ms);
 void fl_qm_msg_vfs_start(struct fl_qm *qm);
 /** VF: the answers that it owes. */
 void fl_qm_msg_stopped(struct fl_qm *qm, bool drained);

@@ -8,7 +8,6 @@
 
 #define PF_ACK_US   100000u /* until the other side has taken a message */
 #define VF_ACK_US   400000u
-#define ANSWER_US   6000000u /* a VF may drain for 5 s */
 #define DONE_US	    60000000u
 #define QOS_DEFAULT 1000u /* 100 Gbit/s, in units of 100 Mbit/s */
 
@@ -110,9 +109,9 @@ static void poll_vfs(struct fl_qm *qm)
 }
 
 /* one that has no driver does not take the message, and is not waited for */
-static void tell_vfs(struct fl_qm *qm, unsigned code)
+static void tell_vfs(struct fl_qm *qm, unsigned code, unsigned ms)
 {
-	uint64_t end = fl_now_ns() + ANSWER_US * 1000ull;
+	uint64_t end = fl_now_ns() + ms * 1000000ull;
 	unsigned nap = 0, waiting = 0;
 
 	for (unsigned fn = 1; fn <= QM_VFS_MAX; fn++) {
@@ -135,21 +134,20 @@ static void tell_vfs(struct fl_qm *qm, unsigned code)
 			fl_qm_nap(&nap);
 	} while (waiting && fl_now_ns() < end && !fl_dev_removed(qm->dev));
 	if (waiting)
-		qm_warn(qm, "function %u has not answered in %u s: going on without", waiting,
-			ANSWER_US / 1000000);
+		qm_warn(qm, "function %u has not answered in %u ms: going on without", waiting, ms);
 }
 
-void fl_qm_msg_vfs_stop(struct fl_qm *qm)
+void fl_qm_msg_vfs_stop(struct fl_qm *qm, unsigned ms)
 {
 	if (!qm->caps.vf && fl_qm_messages(qm) && !fl_dev_removed(qm->dev))
-		tell_vfs(qm, QM_MSG_FLR_PREPARE);
+		tell_vfs(qm, QM_MSG_FLR_PREPARE, ms);
 }
 
 void fl_qm_msg_vfs_start(struct fl_qm *qm)
 {
 	if (qm->caps.vf || !fl_qm_messages(qm))
 		return;
-	tell_vfs(qm, QM_MSG_RESET_DONE);
+	tell_vfs(qm, QM_MSG_RESET_DONE, QM_ANSWER_MS);
 	for (unsigned fn = 1; fn <= QM_VFS_MAX; fn++)
 		qm->vf[fn].asked = false;
 }
