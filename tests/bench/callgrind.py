@@ -22,6 +22,10 @@ WORK = (
     ('e1000 tx', ['--suite=driver', '--only=tx, burst 32'], 'ours_tx', 'peer_tx'),
     ('e1000 io-forward', ['--suite=driver', '--only=forward, burst 32'], 'ours_forward',
      'peer_forward'),
+    ('SEC2 V3 enqueue', ['--suite=crypto', '--only=V3 enqueue, burst 32'], 'ours_crypto_enqueue',
+     None),
+    ('SEC2 V3 dequeue', ['--suite=crypto', '--only=V3 dequeue, burst 32'], 'ours_crypto_dequeue',
+     None),
 )
 
 
@@ -61,7 +65,7 @@ def measure(build, huge, results, progress):
         metric = f'{what}, burst {BURST}'
         driver = '--suite=driver' in args
         for side, function, only in (('ours', ours, '--no-peer'), ('peer', peer, '--no-ours')):
-            if side == 'peer' and driver and not huge:
+            if not function or (side == 'peer' and driver and not huge):
                 continue
             progress.show(f'instructions, {metric}: {side}')
             if side == 'peer' and driver:

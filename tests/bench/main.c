@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Measures rings, packet pools and the e1000 driver, Faultline's and DPDK's in turn, and prints
- * one sample a line: "sample<TAB>metric<TAB>side<TAB>ticks". run.py makes medians of them.
+ * Measures rings, packet pools, the e1000 and the SEC driver, Faultline's and DPDK's in turn, and
+ * prints one sample a line: "sample<TAB>metric<TAB>side<TAB>ticks". run.py makes medians of them.
  */
 #include <argp.h>
 #include <errno.h>
@@ -13,10 +13,11 @@
 
 #include "bench.h"
 #include "membar.h"
+#include "ours.h"
 
 #define SAMPLE_PACKETS 65536u /* objects or packets behind one sample, at least */
 
-enum suite { RING, POOL, DRIVER };
+enum suite { RING, POOL, DRIVER, CRYPTO };
 
 struct sides {
 	const struct bench_side *at[2];
@@ -216,6 +217,64 @@ static int run_driver(const struct sides *sides, const struct opts *o)
 	return n ? 0 : 1;
 }
 
+/* ---- the crypto driver alone ------------------------------------------------------------ */
+
+/* 0 where a request was lost on the way */
+static bool crypto_sections(struct bench_crypto *b, unsigned burst, unsigned count, uint64_t sum[2])
+{
+	unsigned n[3];
+
+	sum[0] = sum[1] = 0;
+	for (unsigned i = 0; i < count; i++) {
+		sum[0] += ours_crypto_enqueue(b, burst, &n[0]);
+		n[1] = ours_crypto_device(b);
+		sum[1] += ours_crypto_dequeue(b, burst, &n[2]);
+		if (n[0] != SECTION || n[1] != SECTION || n[2] != SECTION) {
+			bench_note("crypto: %u given, %u done, %u back well, of %u", n[0], n[1],
+				   n[2], SECTION);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void crypto_samples(struct bench_crypto *b, const struct opts *o, const char *chip,
+			   unsigned burst)
+{
+	static const char *const parts[] = { "op", "enqueue", "dequeue" };
+	unsigned count = SAMPLE_PACKETS / SECTION;
+	char names[3][64];
+	uint64_t sum[2];
+	bool any = false;
+
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(names[i], sizeof(names[i]), "%s %s, burst %u", chip, parts[i], burst);
+		any |= wanted(o, names[i]);
+	}
+	if (!any || !crypto_sections(b, burst, count / 16, sum) ||
+	    !crypto_sections(b, burst, count, sum))
+		return;
+	for (unsigned i = 0; i < 3; i++)
+		if (wanted(o, names[i]))
+			sample(&bench_ours, names[i], i ? sum[i - 1] : sum[0] + sum[1],
+			       count * SECTION);
+}
+
+static int run_crypto(const struct opts *o)
+{
+	static const char *const chips[] = { "SEC2 V2", "SEC2 V3" };
+
+	for (unsigned v3 = 0; v3 < 2; v3++) {
+		struct bench_crypto *b = ours_crypto_open(v3);
+
+		for (unsigned r = 0; r < o->runs; r++)
+			for (unsigned i = 0; i < NBURSTS; i++)
+				crypto_samples(b, o, chips[v3], bursts[i]);
+		ours_crypto_close(b);
+	}
+	return 0;
+}
+
 /* ---- the program ---------------------------------------------------------------------- */
 
 static void pick_cpus(struct opts *o)
@@ -239,9 +298,9 @@ static void pick_cpus(struct opts *o)
 
 static int parse_suite(const char *s, enum suite *out)
 {
-	static const char *const names[] = { "ring", "pool", "driver" };
+	static const char *const names[] = { "ring", "pool", "driver", "crypto" };
 
-	for (enum suite i = RING; i <= DRIVER; i++) {
+	for (enum suite i = RING; i <= CRYPTO; i++) {
 		if (!strcmp(s, names[i])) {
 			*out = i;
 			return 0;
@@ -286,7 +345,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
-	{ "suite", 's', "NAME", 0, "ring (default), pool or driver", 0 },
+	{ "suite", 's', "NAME", 0, "ring (default), pool, driver or crypto", 0 },
 	{ "huge", 'H', NULL, 0, "hugepages for both sides", 0 },
 	{ "huge-dir", 'd', "DIR", 0, "hugetlbfs that DPDK takes all its memory from at once", 0 },
 	{ "no-peer", 'P', NULL, 0, "Faultline only", 0 },
@@ -308,6 +367,8 @@ int main(int argc, char **argv)
 	if (argp_parse(&argp, argc, argv, 0, NULL, &o))
 		return 2;
 	pick_cpus(&o);
+	if (o.suite == CRYPTO)
+		return run_crypto(&o);
 	o.side.argv0 = argv[0];
 	o.side.port = o.suite == DRIVER;
 	if (o.ours && !bench_ours.init(&o.side))

@@ -108,7 +108,7 @@ def micro(build, runs, huge, results, progress):
     if not os.access(program, os.X_OK):
         raise SystemExit(f'{program} is not there: meson configure {build} -Dbench=enabled, ninja')
     failed = 0
-    suites = [['--suite=ring'], ['--suite=pool']]
+    suites = [['--suite=ring'], ['--suite=pool'], ['--suite=crypto']]
     if huge:
         suites += [['--suite=pool', '--huge'], ['--suite=driver', '--huge']]
     else:

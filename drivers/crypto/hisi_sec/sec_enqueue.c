@@ -335,10 +335,13 @@ static SEC_APART bool put_any(struct fl_sec_qp *q, struct fl_op *op, uint16_t nu
 
 /* ---- burst ---------------------------------------------------------------------------- */
 
-/* completions that the device believes to be there still have no room for others */
+/* Completions that the device believes to be there still have no room for others. There may be more
+ * of them than requests: it may have written some twice. */
 static inline uint16_t room_of(const struct fl_sec_qp *q)
 {
-	return (uint16_t)(q->cap - (uint16_t)(q->tail - q->head) - q->unrung);
+	int room = q->cap - (uint16_t)(q->tail - q->head) - q->unrung;
+
+	return room > 0 ? (uint16_t)room : 0;
 }
 
 static inline __attribute__((always_inline)) uint16_t enqueue(struct fl_qp *qp, struct fl_op **ops,
