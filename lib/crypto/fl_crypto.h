@@ -118,9 +118,9 @@ FL_API enum fl_algo fl_algo_find(const char *name);
 struct fl_crypto_cap {
 	enum fl_algo algo;
 	struct fl_sizes key, iv, digest;
-	uint32_t aad_max;
+	uint32_t aad_max; /* of AEAD; of a MAC: in chains */
 	uint32_t len_max; /* bytes of one op, AAD included */
-	bool empty;	  /* takes 0 bytes */
+	bool empty;	  /* takes 0 bytes; AEAD: of payload, where there is AAD */
 	bool stream;	  /* digest in parts */
 };
 
@@ -343,7 +343,8 @@ static inline uint16_t fl_op_dequeue(struct fl_qp *qp, struct fl_op **ops, uint1
 
 /** eventfd that is readable when armed completions have come, -1 = none (conf.intr). */
 FL_API int fl_qp_wait_fd(struct fl_qp *qp);
-/** Asks for an interrupt at the next completion, or at once where one waits already. */
+/** Empties the fd, and asks for an interrupt at the next completion, or at once where ops that are
+ *  done wait already: so dequeue all, arm, wait. */
 FL_API FL_MUST int fl_qp_arm(struct fl_qp *qp);
 
 struct fl_qp_stats {

@@ -68,7 +68,9 @@ static uint16_t dequeue(struct fl_qp *q, struct fl_op **ops, uint16_t n)
 	for (; qp->done - qp->head < n; qp->done++) {
 		struct fl_op *op = qp->ops[qp->done & qp->mask];
 
-		op->status = fl_soft_op_ok(op) ? fl_soft_run(qp, op) : FL_OP_INVALID;
+		op->status = fl_soft_op_check(op);
+		if (op->status == FL_OP_OK)
+			op->status = fl_soft_run(qp, op);
 	}
 	return hand_out(qp, ops, n);
 }

@@ -68,6 +68,12 @@ static bool there(const struct soft_algo *a, EVP_CIPHER *const evp[SOFT_BASES][S
 	return evp[base][a->mode] && (a->way != SOFT_AEAD_CCM || evp[base][SOFT_CBC]);
 }
 
+/* a MAC has it in chains, where an IV is the cipher's */
+static bool has_aad(const struct fl_algo_info *i)
+{
+	return i->kind == FL_KIND_AEAD || (i->kind == FL_KIND_MAC && !i->iv);
+}
+
 void fl_soft_caps(EVP_CIPHER *const evp[SOFT_BASES][SOFT_MODES],
 		  struct fl_crypto_cap caps[FL_ALGO_MAX])
 {
@@ -82,7 +88,7 @@ void fl_soft_caps(EVP_CIPHER *const evp[SOFT_BASES][SOFT_MODES],
 			.key = i->keys,
 			.iv = i->ivs,
 			.digest = i->digests,
-			.aad_max = i->kind == FL_KIND_AEAD ? SOFT_LEN_MAX : 0,
+			.aad_max = has_aad(i) ? SOFT_LEN_MAX : 0,
 			.len_max = SOFT_LEN_MAX,
 			.empty = way != SOFT_CTS && way != SOFT_TWEAKED,
 			.stream = i->hash_block != 0,

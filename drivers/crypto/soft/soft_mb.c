@@ -382,10 +382,9 @@ static void take(struct soft_qp *qp, struct fl_op *op)
 	const struct soft_mb_keys *k;
 	struct place p;
 
-	if (!fl_soft_op_ok(op)) {
-		op->status = FL_OP_INVALID;
+	op->status = fl_soft_op_check(op);
+	if (op->status != FL_OP_OK)
 		return;
-	}
 	k = fl_soft_session(op)->mb;
 	if (k && k->how >= MB_GCM)
 		op->status = gcm(qp->mb, k, op);

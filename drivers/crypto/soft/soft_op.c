@@ -17,6 +17,30 @@ static bool holds(const struct fl_seg *s, unsigned n, uint64_t end)
 	return sum >= end;
 }
 
+/* Software could do without areas; but what works here shall work on a device too. */
+static bool in_area(const struct fl_seg *s)
+{
+	uint64_t at;
+
+	if (!s->len)
+		return true;
+	if (!s->area)
+		return false;
+	at = (uint64_t)(s->va - s->area->va);
+	return at <= s->area->len && s->len <= s->area->len - at;
+}
+
+/* the segments of [0, end) */
+static bool in_areas(const struct fl_seg *s, uint64_t end)
+{
+	for (uint64_t sum = 0; sum < end; s++) {
+		if (!in_area(s))
+			return false;
+		sum += s->len;
+	}
+	return true;
+}
+
 static bool payload_ok(const struct fl_op *op)
 {
 	const struct fl_session *s = op->session;
@@ -53,14 +77,14 @@ static bool auth_ok(const struct fl_op *op)
 		/* the digest to verify has no place beside the state */
 		if (!s->hash_block || op->stage > FL_OP_LAST || !s->conf.encrypt)
 			return false;
-		if (op->stage != FL_OP_LAST && op->auth_len % s->hash_block)
+		if (op->stage != FL_OP_LAST && (!op->auth_len || op->auth_len % s->hash_block))
 			return false;
 	}
 	return op->auth_len <= SOFT_LEN_MAX &&
 	       holds(op->src, op->nsrc, (uint64_t)op->auth_off + op->auth_len);
 }
 
-bool fl_soft_op_ok(const struct fl_op *op)
+static bool sizes_ok(const struct fl_op *op)
 {
 	if (!op->session)
 		return false;
@@ -76,6 +100,22 @@ bool fl_soft_op_ok(const struct fl_op *op)
 		return payload_ok(op) && aad_ok(op);
 	}
 	return false;
+}
+
+enum fl_op_status fl_soft_op_check(const struct fl_op *op)
+{
+	uint64_t end;
+
+	if (!sizes_ok(op))
+		return FL_OP_INVALID;
+	if (op->session->conf.type == FL_CRYPTO_AUTH)
+		return in_areas(op->src, (uint64_t)op->auth_off + op->auth_len) ? FL_OP_OK
+										: FL_OP_FAULT;
+	end = (uint64_t)op->cipher_off + op->cipher_len;
+	if (!in_areas(op->src, end) || (op->dst && !in_areas(op->dst, end)))
+		return FL_OP_FAULT;
+	return op->session->conf.type == FL_CRYPTO_CIPHER || in_area(&op->aad) ? FL_OP_OK
+									       : FL_OP_FAULT;
 }
 
 /* ---- parts of an op -------------------------------------------------------------------- */
