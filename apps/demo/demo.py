@@ -5,6 +5,8 @@
 1 forward   two modelled 82574L ports joined by a wire, io-forward, live rate
 2 ping      the kernel's ping against icmpecho behind a tap wire
 3 echo      the frames of that ping exchange, captured, sent again and echoed byte for byte
+4 crypto    a file through the modelled SEC2 accelerator and back, beside the openssl command, and
+            the device beside the software one
 
 2 and 3 run in a network namespace of their own (no privilege where user namespaces are allowed)
 and are left out, with the reason, where /dev/net/tun cannot be used. Exit 0 only if all that ran
@@ -20,6 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from crypto import crypto
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TX_FIRST = 64  # packets that --tx-first puts on the wire: a burst of 32 from each port
@@ -213,6 +217,7 @@ def main():
     ap.add_argument('build')
     ap.add_argument('--seconds', type=int, default=5)
     ap.add_argument('--pings', type=int, default=100)
+    ap.add_argument('--crypto', default='model:hisi_sec', metavar='URI')
     ap.add_argument('--inside', action='store_true', help=argparse.SUPPRESS)
     args = ap.parse_args()
     build = os.path.abspath(args.build)
@@ -226,7 +231,9 @@ def main():
     more, left_out = tap_parts(build, args.pings)
     rows += more or []
     table(rows, left_out)
-    sys.exit(0 if all(r['ok'] for r in rows) else 1)
+    with tempfile.TemporaryDirectory() as tmp:
+        right = crypto(build, args.crypto, tmp)
+    sys.exit(0 if right and all(r['ok'] for r in rows) else 1)
 
 
 if __name__ == '__main__':
