@@ -309,8 +309,11 @@ static void run_phase(struct cp_lane *l, unsigned phase)
 							   [CP_VERIFY] = cp_run_verify,
 							   [CP_CYCLECOUNT] = run_cyclecount };
 	const struct cp_conf *c = &l->run->cp->conf;
+	struct cp_counts warm = l->n;
 
-	l->n = (struct cp_counts){ 0 };
+	/* what failed has failed, counted or not */
+	l->n = (struct cp_counts){ .failed_ops = warm.failed_ops };
+	memcpy(l->n.by_status, warm.by_status, sizeof(warm.by_status));
 	l->nsamples = 0;
 	l->idle = 0;
 	l->phase = phase;

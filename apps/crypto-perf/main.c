@@ -144,11 +144,13 @@ static int run(struct cp *cp)
 	cp->results = calloc((size_t)n * cp->ndevs, sizeof(*cp->results));
 	if (!cp->results)
 		return -ENOMEM;
+	ret = cp->vectors.n ? 0 : sessions(cp);
+	if (ret)
+		return ret;
 	cp_report_options(cp);
 	cp_report_head(cp);
 	if (cp->vectors.n)
 		return run_vectors(cp);
-	ret = sessions(cp);
 	for (unsigned i = 0; !ret && i < cp->ncases && !cp->quit; i++)
 		ret = run_case(cp, &cp->cases[i], NULL);
 	return ret;

@@ -256,9 +256,10 @@ unsigned cp_lane_enqueue(struct cp_lane *l, unsigned want);
 unsigned cp_lane_dequeue(struct cp_lane *l, unsigned burst);
 /** Nothing to do just now. False: it is no use to wait any longer. */
 bool cp_lane_idle(struct cp_lane *l);
+/** The phase is over; but a lane that was late to run does something all the same. */
 static inline bool cp_lane_over(const struct cp_lane *l)
 {
-	return __atomic_load_n(&l->run->over, __ATOMIC_RELAXED) >= l->phase;
+	return __atomic_load_n(&l->run->over, __ATOMIC_RELAXED) >= l->phase && l->n.enqueued;
 }
 void cp_lane_failed(struct cp_lane *l, struct fl_op *const *ops, unsigned n);
 

@@ -15,11 +15,8 @@ import xml.etree.ElementTree as ET
 from app import BUILD, check, run
 
 PERF = os.path.join(BUILD, 'apps', 'fl-crypto-perf')
-MODEL = os.path.join(BUILD, 'apps', 'fl-model')
-DEVICES = ['soft:', 'soft:openssl']
-if 'hisi_sec' in run(MODEL, '--help').stdout:
-    DEVICES.append('model:hisi_sec')
-QUICK = ('--duration', '0.1', '--warmup', '100')
+DEVICES = ['soft:', 'soft:openssl', 'model:hisi_sec']
+QUICK = ('--duration', '0.05', '--warmup', '100')
 KEYS = {'device': str, 'ptest': str, 'optype': str, 'algo': str, 'buffer_bytes': int, 'burst': int,
         'ops_per_s': float, 'gbit_per_s': float, 'cycles_per_op': float, 'failed_ops': int}
 
@@ -29,6 +26,14 @@ def perf(*args, rc=0):
     with tempfile.NamedTemporaryFile('r', suffix='.json') as f:
         r = run(PERF, *args, '--json', f.name, rc=rc)
         return json.load(f)['results'], r
+
+
+def able(device, *args):
+    """False: the accelerator has no way to do this chain, and says so"""
+    if not device.startswith('model') or '--optype' not in args:
+        return True
+    r = run(PERF, '-a', device, '--buffer-sz', '64', '--total-ops', '1', *args, rc=None)
+    return 'cannot do cipher and MAC in that order in one op' not in r.stderr
 
 
 def shape(results, device, optype, algo, sizes):
@@ -75,10 +80,12 @@ def variants(device):
                  ('--optype', 'auth-then-cipher', '--cipher-op', 'decrypt', '--auth-op', 'verify'),
                  ('--optype', 'cipher-then-auth', '--cipher-op', 'decrypt'),
                  ('--optype', 'auth-only', '--auth-algo', 'sha1'),
-                 ('--qps', '2'), ('-l', '0'), ('--burst-sz', '1'), ('--pool-sz', '7'),
+                 ('--qps', '2'), ('-l', '0'), ('--interrupt',), ('--burst-sz', '1'), ('--pool-sz', '7'),
                  ('--desc-nb', '64', '--burst-sz', '128'), ('--sessionless',),
                  ('--sessionless', '--optype', 'aead', '--aead-op', 'decrypt'),
                  ('--ptest', 'latency', '--sessionless', '--total-ops', '20')):
+        if not able(device, *args):
+            continue
         j, r = perf('-a', device, '--buffer-sz', '1024', '--duration', '0.05', '--warmup', '10',
                     '--silent', *args)
         for x in j:
@@ -222,11 +229,34 @@ def verify(device):
                  ('--optype', 'auth-only',), ('--optype', 'auth-only', '--auth-op', 'verify'),
                  ('--optype', 'cipher-then-auth', '--aead-aad-sz', '16', '--qps', '2'),
                  ('--optype', 'auth-then-cipher', '--cipher-op', 'decrypt')):
+        if not able(device, *args):
+            continue
         j, r = perf('-a', device, '--ptest', 'verify', '--buffer-sz', '64,1024', '--total-ops',
                     '1000', '--silent', *ref, *args)
         check(all(x['failed_ops'] == 0 and x['dequeued'] == 1000 for x in j),
               f'{device} {args}: {r.stdout}{r.stderr}')
     check('Failed Ops' in r.stdout, 'columns')
+
+
+def broken():
+    """a model that goes wrong: the tool says so, counts it, and ends"""
+    sec = 'model:hisi_sec,workers=1,inject='
+    args = ('--buffer-sz', '64,128', '--timeout', '500', *QUICK)
+    for test in ('throughput', 'latency', 'verify', 'pmd-cyclecount'):
+        j, r = perf('-a', f'{sec}phase@20', '--ptest', test, *args, rc=1)
+        check(len(j) == 1 and j[0]['ended_by'] == 'no answer' and j[0]['failed_ops'] > 0,
+              f'{test}: no answer, and no second size: {j}')
+        check('no op came back for 500 ms' in r.stderr and 'never came back' in r.stderr, r.stderr)
+    for test in ('throughput', 'verify'):
+        j, r = perf('-a', f'{sec}bd@20', '--ptest', test, *args, rc=1)
+        check([x['failed_ops'] for x in j] == [1, 0] and ' 1 error' in r.stderr,
+              f'{test}: one op failed: {j} {r.stderr}')
+    j, r = perf('-a', f'{sec}icv@20', '--ptest', 'verify', '--optype', 'aead', '--aead-op',
+                'decrypt', *args, rc=1)
+    check(sum(x['failed_ops'] for x in j) == 1, f'a good tag refused: {j} {r.stderr}')
+    j, r = perf('--compare', f'{sec}phase@20', 'soft:', *args, rc=1)
+    check([x['device'] for x in j] == [f'{sec}phase@20', 'soft:', 'soft:'],
+          f'the others go on: {r.stdout}')
 
 
 # ---- more devices than one, the plot, the terminal
@@ -325,6 +355,8 @@ def refusals(tmp):
             (1, (*soft, '--desc-nb', '100'), 'powers of two'),
             (1, (*soft, '-l', '1000'), '--lcores'),
             (1, ('-a', 'model:nope'), 'Cannot open model:nope'),
+            (1, ('-a', 'model:hisi_sec', '--cipher-algo', '3des-ctr'), '3des-cbc'),
+            (1, ('-a', 'model:hisi_sec', '--segment-sz', '1', '--buffer-sz', '16384'), 'segments'),
             (1, ('-a', 'soft:', '--ptest', 'verify', '--reference', 'model:nope'), 'Cannot open'),
             (1, (*soft, '--ptest', 'verify', '--test-file', '/nowhere'), 'Cannot read')):
         r = run(PERF, *args, rc=rc)
@@ -349,4 +381,5 @@ if __name__ == '__main__':
             verify(dev)
             vectors(dev, t)
         compare(t)
+    broken()
     terminal()
