@@ -15,6 +15,7 @@ import sys
 import threading
 
 import callgrind
+import crypto_peer
 import hugepages
 import end_to_end
 
@@ -160,7 +161,7 @@ def arguments():
     p.add_argument('--quick', action='store_true', help='3 short runs of everything: a smoke test')
     p.add_argument('--out', help='JSON to write (BUILD/bench.json)')
     p.add_argument('--doc', help='page whose block of figures is written anew')
-    p.add_argument('--parts', default='micro,callgrind,testpmd,start',
+    p.add_argument('--parts', default='micro,callgrind,testpmd,start,crypto',
                    help='what to measure, by comma (default: all)')
     return p.parse_args()
 
@@ -188,6 +189,9 @@ def main():
                                          pages >= HUGE_MIN, results, progress)
         if 'start' in parts:
             failed += end_to_end.start(a.build, runs, pages, results, progress)
+        if 'crypto' in parts:
+            failed += crypto_peer.measure(a.build, 1 if a.quick else runs, a.quick,
+                                          pages >= crypto_peer.PAGES, results, progress)
     progress.show('')
     rows = list(results.rows())
     print(table(rows))
