@@ -325,6 +325,13 @@ static void test_start_fails(void **state)
 	assert_non_null(strstr(f->text, "0x10006c"));
 	f->no_vft = false;
 	*fq_reg(f, QM_VFT_RDY) = 1;
+	/* what cannot be undone has to be reset */
+	f->no_write_back = true;
+	assert_int_equal(fl_qm_start(f->qm, 8, false), 0);
+	fl_qm_stop(f->qm);
+	assert_int_equal(fl_qm_start(f->qm, 8, false), -EBUSY);
+	f->no_write_back = false;
+	assert_int_equal(fl_qm_reset(f->qm), 0);
 	/* errors that have shut the bus master down */
 	*fq_reg(f, QM_ABNORMAL_STATUS) = QM_ERR_ECC;
 	assert_int_equal(fl_qm_start(f->qm, 8, false), -EIO);
@@ -485,6 +492,7 @@ static void test_never_drains(void **state)
 	fl_qm_qp_destroy(q1);
 	assert_int_equal(f->nmaps, maps);
 	q = queue(f, 0, 16, false);
+	assert_int_equal(fl_qm_start(f->qm, 2, false), -EBUSY);
 	assert_int_equal(fl_qm_reset(f->qm), 0);
 	assert_int_equal(f->nmaps, maps - 1);
 	f->undrained = 0;

@@ -137,7 +137,7 @@ static int bring_up(struct fl_qm *qm)
 	if (!rc && fl_dev_removed(qm->dev))
 		rc = -ENODEV;
 	if (!rc)
-		qm->error_told = false;
+		qm->error_told = qm->unclean = false;
 	return rc;
 }
 
@@ -225,7 +225,7 @@ static int set_contexts(struct fl_qm *qm)
 
 static int check_start(const struct fl_qm *qm, uint16_t nqps)
 {
-	if (qm->started || qm->pf_resets || qm->error_told) {
+	if (qm->started || qm->pf_resets || qm->error_told || qm->unclean) {
 		qm_err(qm, "the function cannot start: %s",
 		       qm->started ? "it is started" : "it has to be reset before");
 		return -EBUSY;
@@ -286,8 +286,10 @@ int fl_qm_start(struct fl_qm *qm, uint16_t nqps, bool intr)
 	return 0;
 
 vft:
-	if (!qm->caps.vf && fl_qm_vft_set(qm, 0, 0, 0))
-		qm_warn(qm, "the function keeps its queues: reset the device");
+	if (!qm->caps.vf && fl_qm_vft_set(qm, 0, 0, 0)) {
+		qm_warn(qm, "the function keeps its queues: it has to be reset");
+		qm->unclean = true;
+	}
 err:
 	fl_qm_msg_started(qm, false);
 	return rc;
@@ -338,13 +340,11 @@ void fl_qm_stop(struct fl_qm *qm)
 		rc = take_down(qm);
 	if (qm->intr)
 		fl_qm_intr_stop(qm);
+	qm->unclean = rc && !fl_dev_removed(qm->dev);
 	if (fl_dev_removed(qm->dev))
 		fl_qm_qps_forget(qm);
-	else if (rc)
-		qm_warn(qm,
-			"the function has not stopped cleanly (%d): reset it before it is used "
-			"again",
-			rc);
+	if (qm->unclean)
+		qm_warn(qm, "the function has not stopped cleanly (%d): it has to be reset", rc);
 	invalidate(qm);
 	qm->started = qm->intr = false;
 	fl_qm_msg_stopped(qm, !rc);

@@ -54,6 +54,7 @@ struct fl_qm {
 	uint16_t nqps;
 	bool started, intr;
 	bool error_told; /* once until a reset */
+	bool unclean;	 /* it has not stopped: not before a reset */
 	bool ecc;	 /* V2: the AXI master's ports want a cure after the reset */
 	void (*event)(struct fl_qm *qm, enum fl_qm_event ev, unsigned qp, void *arg);
 	void *event_arg;
