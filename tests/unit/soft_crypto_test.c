@@ -96,7 +96,7 @@ static void fill_op(struct fl_op *op, struct fl_session *s, const struct bytes *
 	op->ndst = dst ? dst->n : 0;
 	op->cipher_off = op->auth_off = FRONT;
 	op->cipher_len = op->auth_len = (uint32_t)b->len;
-	op->aad = (struct fl_seg){ (uint8_t *)b->aad, NULL, (uint32_t)b->aad_len };
+	op->aad = (struct fl_seg){ (uint8_t *)b->aad, &everywhere, (uint32_t)b->aad_len };
 	memcpy(op->iv, b->iv, sizeof(op->iv));
 }
 

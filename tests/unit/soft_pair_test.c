@@ -180,7 +180,7 @@ static void fill_op(struct side *s, unsigned i, struct fl_session *session, cons
 	op->ndst = j->in_place ? 0 : s->dst[i].n;
 	op->cipher_off = op->auth_off = j->front;
 	op->cipher_len = op->auth_len = j->len;
-	op->aad = (struct fl_seg){ j->aad, NULL, j->aad_len };
+	op->aad = (struct fl_seg){ j->aad, &everywhere, j->aad_len };
 	if (j->near_aad)
 		op->aad.va = s->src[i].seg[0].va + j->front - j->aad_len;
 	memcpy(op->iv, j->iv, sizeof(op->iv));

@@ -80,6 +80,9 @@ static inline void noise(uint8_t *to, size_t n, uint64_t seed)
 	}
 }
 
+/* Software only asks whether bytes lie in the area that is named: here all of memory is one. */
+static const struct fl_dma_area everywhere = { .va = NULL, .len = UINT64_MAX };
+
 /* Bytes cut into segments, each in memory of its own so that a sanitizer sees a step outside. */
 #define SHAPE_SEGS 640u
 struct shape {
@@ -114,7 +117,7 @@ static inline void shape_make(struct shape *s, enum cut cut, const uint8_t *from
 		struct fl_seg *g = &s->seg[s->n];
 
 		g->len = cut_len(cut, s->n++, len - at);
-		g->area = NULL;
+		g->area = &everywhere;
 		g->va = malloc(g->len ? g->len : 1);
 		assert_non_null(g->va);
 		if (g->len)
