@@ -11,7 +11,8 @@
 
 #include "qm_internal.h"
 
-#define HELP 4u /* jobs to run here before looking around again */
+#define HELP  4u  /* jobs to run here before looking around again, */
+#define LOOKS 16u /* and one more for so many queues: a look at each costs some 10 ns */
 
 /* ---- the list of queues to look at --------------------------------------------------------------
  */
@@ -275,7 +276,7 @@ unsigned fl_secm_poll(struct secm *f)
 	if (f->mb_wait)
 		work += fl_secm_mailbox_poll(f);
 	if (f->running)
-		work += fl_secm_workers_help(f->workers, HELP);
+		work += fl_secm_workers_help(f->workers, HELP + f->nactive / LOOKS);
 	/* only workers have work, and one of them may need this CPU */
 	if (f->running && !work)
 		sched_yield();
