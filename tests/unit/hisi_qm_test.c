@@ -783,6 +783,11 @@ static void good_vf(struct fq *f, unsigned fn, uint64_t msg)
 	fq_message(f, fn, msg == QM_MSG_RESET_DONE ? QM_MSG_STARTED : QM_MSG_PREPARED);
 }
 
+static void bad_vf(struct fq *f, unsigned fn, uint64_t msg)
+{
+	fq_message(f, fn, msg == QM_MSG_RESET_DONE ? QM_MSG_STARTED : QM_MSG_PREPARE_FAILED);
+}
+
 static void test_pf_messages(void **state)
 {
 	struct fq *f = up(state, FL_QM_V3, false);
@@ -802,6 +807,14 @@ static void test_pf_messages(void **state)
 	fq_message(f, 5, 0xdead);
 	assert_false(fl_qm_check(f->qm));
 	assert_non_null(strstr(f->text, "0xdead"));
+	/* one that cannot stop is said, where it was asked */
+	fq_message(f, 5, QM_MSG_PREPARE_FAILED);
+	assert_false(fl_qm_check(f->qm));
+	assert_null(strstr(f->text, "could not stop"));
+	f->on_message = bad_vf;
+	assert_int_equal(fl_qm_reset(f->qm), 0);
+	assert_non_null(strstr(f->text, "function 5 could not stop"));
+	f->on_message = good_vf;
 	/* one without a driver holds nothing up, and is told nothing afterwards */
 	f->deaf = true;
 	f->nheard = 0;

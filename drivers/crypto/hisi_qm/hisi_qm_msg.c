@@ -69,8 +69,10 @@ static int send(struct fl_qm *qm, unsigned fn, uint64_t msg)
 
 /* ---- physical function ------------------------------------------------------------------ */
 
+/* whoever has the VF may send what and as often as it likes: no warning that it could repeat */
 static void from_vf(struct fl_qm *qm, unsigned fn)
 {
+	bool expected = qm->vf[fn].asked && !qm->vf[fn].answered;
 	uint64_t msg = 0;
 	int rc = fl_qm_mb(qm, QM_MB_DST, true, (uint16_t)fn, &msg);
 
@@ -80,19 +82,20 @@ static void from_vf(struct fl_qm *qm, unsigned fn)
 	switch ((uint32_t)msg) {
 	case QM_MSG_PREPARE_FAILED:
 	case QM_MSG_START_FAILED:
-		qm_warn(qm, "function %u could not %s", fn,
-			(uint32_t)msg == QM_MSG_START_FAILED ? "start again" : "stop");
+		if (expected)
+			qm_warn(qm, "function %u could not %s", fn,
+				(uint32_t)msg == QM_MSG_START_FAILED ? "start again" : "stop");
 		/* fall through */
 	case QM_MSG_PREPARED:
 	case QM_MSG_STARTED:
 		qm->vf[fn].answered = true;
 		break;
 	case QM_MSG_GET_QOS:
-		/* not waited for: it may ask as often as it likes */
+		/* not waited for, as it may ask again at once */
 		(void)!post(qm, fn, (uint64_t)QOS_DEFAULT << 32 | QM_MSG_SET_QOS);
 		break;
 	default:
-		qm_warn(qm, "function %u sent message 0x%llx, which means nothing", fn,
+		qm_info(qm, "function %u sent message 0x%llx, which means nothing", fn,
 			(unsigned long long)msg);
 	}
 }
