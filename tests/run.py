@@ -31,7 +31,7 @@ LANES = [
 ]
 VM_LANES = ['stock', 'vfio-user']       # of tests/vm/run.py: a minute each
 VM_MORE_LANES = ['events']              # only when all are asked for
-VM_SLOW_LANES = ['iommufd']             # these build a kernel first: by default only if it is there
+VM_SLOW_LANES = ['crypto', 'iommufd']             # these build a kernel first: by default only if it is there
 VM_SECONDS = 1800
 SANITIZERS = {
     'LSAN_OPTIONS': f'suppressions={ROOT}/tests/lsan.supp',

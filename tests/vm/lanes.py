@@ -225,7 +225,7 @@ def with_sec(chip, options, translates):
     """a SEC2 behind an IOMMU that remaps its interrupts, as Linux wants four of them, and its DMA or not"""
     machine = Machine(f'sec-{chip}-{"dma" if translates else "irq"}', 'VT-d' if translates else 'VT-d, of interrupts alone',
                       devices=['intel-iommu,intremap=on,caching-mode=on,aw-bits=48'],
-                      append='intel_iommu=on,sm_on' if translates else 'intel_iommu=off', helper=Sec(chip, options))
+                      append=f'slab_debug=FZP intel_iommu={"on,sm_on" if translates else "off"}', helper=Sec(chip, options))
     return (machine, [
         Case(f'SEC {chip}: probe and self-tests', crypto.selftest, ('vectors', 0, 40)),
         Case(f'SEC {chip}: self-tests with fuzzing', crypto.selftest, ('fuzzing', 4, 80)),

@@ -127,18 +127,23 @@ static void side_open(struct side *s, const struct algo *a, const char *driver)
 		die("bind", driver);
 }
 
-static void side_close(struct side *s)
+static void side_idle(struct side *s)
 {
 	if (s->op >= 0)
 		close(s->op);
+	s->op = -1;
+}
+
+static void side_close(struct side *s)
+{
+	side_idle(s);
 	close(s->tfm);
 }
 
 /* a request that failed may have left something in the socket */
 static void side_fresh(struct side *s)
 {
-	if (s->op >= 0)
-		close(s->op);
+	side_idle(s);
 	s->op = accept4(s->tfm, NULL, 0, SOCK_CLOEXEC);
 	if (s->op < 0)
 		die("accept", s->name);
@@ -146,6 +151,7 @@ static void side_fresh(struct side *s)
 
 static void side_key(struct side *s, const struct algo *a, const struct job *j)
 {
+	side_idle(s); /* the kernel refuses a key while there are requests' sockets */
 	if (setsockopt(s->tfm, SOL_ALG, ALG_SET_KEY, j->key, j->key_len))
 		die("key", s->name);
 	if (a->kind && setsockopt(s->tfm, SOL_ALG, ALG_SET_AEAD_AUTHSIZE, NULL, j->tag))
