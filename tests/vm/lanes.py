@@ -221,24 +221,36 @@ def with_models(chip):
         Case(f'{chip} of Linux: unloaded during traffic and loaded again', cases_models.reload)])
 
 
-def with_sec(chip, options, translates):
+def sec(chip, function, translates, options=''):
     """a SEC2 behind an IOMMU that remaps its interrupts, as Linux wants four of them, and its DMA or not"""
-    machine = Machine(f'sec-{chip}-{"dma" if translates else "irq"}', 'VT-d' if translates else 'VT-d, of interrupts alone',
-                      devices=['intel-iommu,intremap=on,caching-mode=on,aw-bits=48'],
-                      append=f'slab_debug=FZP intel_iommu={"on,sm_on" if translates else "off"}', helper=Sec(chip, options))
-    return (machine, [
-        Case(f'SEC {chip}: probe and self-tests', crypto.selftest, ('vectors', 0, 40)),
-        Case(f'SEC {chip}: self-tests with fuzzing', crypto.selftest, ('fuzzing', 4, 80)),
-        Case(f'SEC {chip}: AF_ALG beside the generic code', crypto.compare, (40,)),
-        Case(f'SEC {chip}: FLR during traffic', crypto.reset),
-        Case(f'SEC {chip}: unbind during traffic', crypto.remove),
-        Case(f'SEC {chip}: debugfs', crypto.debugfs)])
+    return Machine(f'{chip}-{function}{options}', f'VT-d{"" if translates else ", of interrupts alone"}',
+                   devices=['intel-iommu,intremap=on,caching-mode=on,aw-bits=48'],
+                   append=f'slab_debug=FZP intel_iommu={"on,sm_on" if translates else "off"}',
+                   helper=Sec(chip, function, options))
+
+
+def with_sec(chip, function, translates, options=''):
+    what = f'SEC {chip} {function}'
+    return (sec(chip, function, translates, options), [
+        Case(f'{what}: probe and self-tests', crypto.selftest, ('vectors', 0, 40)),
+        Case(f'{what}: self-tests with fuzzing', crypto.selftest, ('fuzzing', 20, 80)),
+        Case(f'{what}: AF_ALG beside the generic code', crypto.compare, (40,)),
+        Case(f'{what}: FLR during traffic', crypto.reset),
+        Case(f'{what}: unbind during traffic', crypto.remove),
+        Case(f'{what}: debugfs', crypto.debugfs)])
+
+
+def with_faults(chip):
+    return (sec(chip, 'PF', False, f',inject=bd:{crypto.EACH}'),
+            [Case(f'SEC {chip} PF: {crypto.FAULTS}', crypto.errors)])
 
 
 LANES = {'stock': Lane(stock(), 'container', fetch.stock_kernel),
          'events': Lane([(ports(), happenings())], 'container', fetch.stock_kernel),
          'iommufd': Lane(iommufd(), 'iommufd', built_kernel,
                          lambda: kernel.is_built('6.12', FRAGMENT)),
-         'crypto': Lane([with_sec('V2', 'rev=v2', False), with_sec('V3', 'rev=v3', True)], 'vfio-user',
-                        built_kernel, lambda: kernel.is_built('6.12', FRAGMENT)),
+         'crypto': Lane([with_sec('V2', 'PF', False), with_sec('V3', 'PF', True),
+                         with_sec('V3', 'VF', False, ',qps=64'), with_faults('V2'), with_faults('V3')],
+                        'vfio-user', built_kernel,
+                         lambda: kernel.is_built('6.12', FRAGMENT)),
          'vfio-user': Lane([with_models('e1000e'), with_models('e1000')], 'vfio-user', fetch.stock_kernel)}

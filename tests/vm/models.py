@@ -99,11 +99,13 @@ class Models(Served):
 
 
 class Sec(Served):
-    """a function of the SEC2 of this generation"""
+    """A function of the SEC2, 'V2' or 'V3'. Linux's driver rings doorbells of a page that it shares with
+    no model: they have to be accesses."""
 
-    def __init__(self, chip, options):
-        self.chip = chip
-        super().__init__(Port(2, f'hisi_sec,{options},doorbells=trap'))
+    def __init__(self, chip, function, options=''):
+        self.chip, self.function = chip, function
+        model = {'PF': 'hisi_sec', 'VF': 'hisi_sec_vf'}[function]
+        super().__init__(Port(2, f'{model},version={chip[1:]}{options},doorbells=trap'))
 
 
 class OtherPort:
