@@ -35,6 +35,8 @@ static inline struct secm_key fl_secm_auth_key(const struct secm_job *j)
 	return (struct secm_key){ .alg = SECM_AES, .len = j->a_key_len, .key = j->a_key };
 }
 
+/** How to walk with CBC: a secm_step with its EVP_CIPHER_CTX as arg. */
+secm_step fl_secm_cbc_step(const struct secm_job *j);
 /** Counter mode whose counter is the last 32 bits of the block alone. */
 bool fl_secm_ctr32(struct secm_cache *c, const struct secm_key *k, const uint8_t iv[16],
 		   struct secm_cur in, struct secm_cur out, uint32_t len);

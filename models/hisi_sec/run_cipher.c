@@ -5,6 +5,24 @@
 #include <openssl/err.h>
 #include <string.h>
 
+static bool step_in_place(void *ctx, const uint8_t *in, uint8_t *out, uint32_t n)
+{
+	memmove(out, in, n);
+	return fl_secm_step_evp(ctx, out, out, n);
+}
+
+/*
+ * The destination may be the source at another address, where the client mapped it twice: Linux
+ * does behind an IOMMU. What libcrypto has in C, SM4's, decrypts with a look back at the block
+ * before, which is plaintext by then unless it knows that it works in place; assembly keeps it in
+ * registers.
+ */
+secm_step fl_secm_cbc_step(const struct secm_job *j)
+{
+	return j->bd.c_alg == SECM_SM4 && j->bd.cipher != SECM_ENCRYPT ? step_in_place
+								       : fl_secm_step_evp;
+}
+
 static bool run_prim(struct secm_job *j, struct secm_cache *c, enum secm_prim mode, uint32_t unit,
 		     struct secm_cur in, struct secm_cur out)
 {
@@ -12,7 +30,8 @@ static bool run_prim(struct secm_job *j, struct secm_cache *c, enum secm_prim mo
 	EVP_CIPHER_CTX *ctx = fl_secm_ctx_iv(c, mode, &k, j->bd.cipher == SECM_ENCRYPT,
 					     mode == PRIM_ECB ? NULL : j->c_iv);
 
-	return ctx && fl_secm_walk(&in, &out, j->bd.c_len, unit, fl_secm_step_evp, ctx);
+	return ctx && fl_secm_walk(&in, &out, j->bd.c_len, unit,
+				   mode == PRIM_CBC ? fl_secm_cbc_step(j) : fl_secm_step_evp, ctx);
 }
 
 static uint32_t be32(const uint8_t *p)

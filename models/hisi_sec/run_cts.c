@@ -54,7 +54,7 @@ bool fl_secm_run_cts(struct secm_job *j, struct secm_cache *c, struct secm_cur i
 	uint8_t tail[32] = { 0 };
 
 	if (!cbc || !ecb ||
-	    !fl_secm_walk(&in, &out, j->bd.c_len - 16 - r, 16, fl_secm_step_evp, cbc))
+	    !fl_secm_walk(&in, &out, j->bd.c_len - 16 - r, 16, fl_secm_cbc_step(j), cbc))
 		return false;
 	fl_secm_gather(&in, tail, 16 + r);
 	ok = encrypt ? encrypt_tail(cbc, tail, r, swap) : decrypt_tail(cbc, ecb, tail, r, swap);

@@ -440,12 +440,56 @@ static void test_ctr_wrap(void **state)
 	}
 }
 
+/* the source and the destination are one piece of memory that is mapped twice */
+static void test_mapped_twice(void **state)
+{
+	static const struct {
+		uint8_t alg, mode, width, key_len;
+		uint32_t len;
+	} kinds[] = {
+		{ SECM_AES, SECM_CBC, 0, 0, 2048 },    { SECM_SM4, SECM_CBC, 0, 0, 2048 },
+		{ SECM_3DES, SECM_CBC, 0, 1, 2048 },   { SECM_SM4, SECM_CTR, 0, 0, 2047 },
+		{ SECM_SM4, SECM_CBC_CS, 3, 0, 2047 }, { SECM_SM4, SECM_CFB, 0, 0, 2047 },
+		{ SECM_AES, SECM_XTS, 0, 0, 2047 },    { SECM_SM4, SECM_XTS, 0, 0, 2047 },
+		{ SECM_SM4, SECM_ECB, 0, 0, 2048 },
+	};
+	const uint64_t again = RIG_IOVA + (1ull << 32);
+	uint8_t plain[2048], bd[SECM_BD_SIZE];
+
+	assert_int_equal(fl_model_map(rig.m, again, RIG_DIRECT / 2, FL_DMA_RW, rig.fd, 0), 0);
+	for (unsigned i = 0; i < sizeof(plain); i++)
+		plain[i] = (uint8_t)(i * 7 + i / 256);
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		struct req q = { .c_alg = kinds[i].alg,
+				 .c_mode = kinds[i].mode,
+				 .c_width = kinds[i].width,
+				 .c_key_len = kinds[i].key_len,
+				 .c_len = kinds[i].len };
+
+		memcpy(rig.mem + AT_SRC, plain, sizeof(plain));
+		rig_addresses(&q);
+		for (q.cipher = SECM_ENCRYPT; q.cipher <= SECM_DECRYPT; q.cipher++) {
+			/* out there, what is right; then the same onto itself */
+			q.de = 1;
+			q.dst = RIG_IOVA + AT_DST;
+			rig_bd3(&q, bd);
+			assert_false(rig_do(&rig, bd));
+			q.dst = again + AT_SRC;
+			rig_bd3(&q, bd);
+			assert_false(rig_do(&rig, bd));
+			assert_memory_equal(rig.mem + AT_SRC, rig.mem + AT_DST, q.c_len);
+		}
+		assert_memory_equal(rig.mem + AT_SRC, plain, sizeof(plain));
+	}
+	assert_int_equal(fl_model_unmap(rig.m, again, RIG_DIRECT / 2), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_worked_example), cmocka_unit_test(test_ciphers),
 		cmocka_unit_test(test_aeads),	       cmocka_unit_test(test_gcm_parts),
-		cmocka_unit_test(test_ctr_wrap),
+		cmocka_unit_test(test_ctr_wrap),       cmocka_unit_test(test_mapped_twice),
 	};
 
 	return cmocka_run_group_tests(tests, runs_open, runs_close);
