@@ -26,6 +26,10 @@ static int make_cases(struct cp *cp)
 	cp->cases = calloc((size_t)nsizes * c->burst_sz.n, sizeof(*cp->cases));
 	if (!cp->cases)
 		return -ENOMEM;
+	if (c->imix.n && cp->job.check) {
+		fprintf(stderr, "--imix: a tag that is checked is made for one size\n");
+		return -EINVAL;
+	}
 	for (unsigned i = 0; i < c->buffer_sz.n; i++) {
 		largest = c->buffer_sz.v[i] > largest ? c->buffer_sz.v[i] : largest;
 		for (unsigned k = 0; k < cp->ndevs; k++)
@@ -190,13 +194,17 @@ static int check_files(const struct cp *cp)
 	return 0;
 }
 
+/** crypto_openssl and crypto_aesni_mb are kinds of crypto_soft. */
 static int check_driver(const struct cp *cp, const struct cp_dev *d)
 {
 	const char *want = cp->conf.devtype;
 
-	if (!want || !strcmp(want, d->info.driver) || !strncmp(d->info.driver, "crypto_soft", 11))
+	if (want && strcmp(want, "crypto_hisi_sec"))
+		want = "crypto_soft";
+	if (!want || !strcmp(want, d->info.driver))
 		return 0;
-	fprintf(stderr, "--devtype %s: %s is driven by %s\n", want, d->uri, d->info.driver);
+	fprintf(stderr, "--devtype %s: %s is driven by %s\n", cp->conf.devtype, d->uri,
+		d->info.driver);
 	return -EINVAL;
 }
 

@@ -29,10 +29,6 @@ static int make_imix(struct cp_run *run)
 		sum += c->imix.v[i];
 	if (!c->imix.n)
 		return 0;
-	if (!sum) {
-		fprintf(stderr, "--imix: all weights are 0\n");
-		return -EINVAL;
-	}
 	run->imix_n = sizeof(rnd) / 2;
 	run->imix = calloc(run->imix_n, sizeof(*run->imix));
 	if (!run->imix)

@@ -298,6 +298,7 @@ static void check(struct cp_conf *c, struct argp_state *state)
 						{ "crypto_openssl", "soft:openssl" },
 						{ "crypto_aesni_mb", "soft:ipsec-mb" } };
 	unsigned type = 0;
+	uint64_t weights = 0;
 
 	while (c->devtype && type < FL_ARRAY_SIZE(types) && strcmp(c->devtype, types[type][0]))
 		type++;
@@ -317,6 +318,10 @@ static void check(struct cp_conf *c, struct argp_state *state)
 	if (c->imix.n && c->imix.n != c->buffer_sz.n)
 		argp_error(state, "--imix: %u weights, but --buffer-sz has %u sizes", c->imix.n,
 			   c->buffer_sz.n);
+	for (unsigned i = 0; i < c->imix.n; i++)
+		weights += c->imix.v[i];
+	if (c->imix.n && !weights)
+		argp_error(state, "--imix: all weights are 0");
 	if (c->sessionless && (c->test == CP_VERIFY || c->test == CP_CYCLECOUNT))
 		argp_error(state, "--sessionless goes with throughput and latency only");
 	if (c->sessionless &&

@@ -6,6 +6,7 @@
  */
 #include "perf.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,15 @@ static uint32_t bytes(const struct cp_lane *l)
 	return l->run->c.size + l->run->cp->job.aad_len;
 }
 
+static bool out_of_turn(struct cp_lane *l)
+{
+	fprintf(stderr, "%s, queue pair %u: an op came back that was not the next one\n",
+		l->run->dev->uri, l->id);
+	l->n.failed_ops++;
+	l->n.wrong++;
+	return false;
+}
+
 /** Runs `count` ops of the slots on a queue pair, in order; false: it does not answer. */
 static bool run_all(struct cp_lane *l, struct fl_qp *qp, struct fl_op **ops, unsigned count)
 {
@@ -51,7 +61,7 @@ static bool run_all(struct cp_lane *l, struct fl_qp *qp, struct fl_op **ops, uns
 		given += took;
 		for (unsigned i = 0; i < got; i++, back++)
 			if (back >= count || out[i] != ops[back])
-				return false; /* not ours, or not in its turn */
+				return out_of_turn(l);
 		if (qp == l->qp) {
 			l->n.enqueued += took;
 			l->n.dequeued += got;

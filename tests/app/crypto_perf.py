@@ -36,6 +36,11 @@ def able(device, *args):
     return 'cannot do cipher and MAC in that order in one op' not in r.stderr
 
 
+def until(stream, words):
+    while words not in (line := stream.readline()):
+        check(line, f'it says {words}')
+
+
 def shape(results, device, optype, algo, sizes):
     check([x['buffer_bytes'] for x in results] == sizes, f'{device} {algo}: a result a size')
     for x in results:
@@ -101,17 +106,20 @@ def mixed():
 
 
 def ends():
-    j, _ = perf('-a', 'soft:', '--buffer-sz', '64', '--total-ops', '1000', '--qps', '3')
+    j, _ = perf('-a', 'soft:', '--buffer-sz', '64', '--total-ops', '1000', '--qps', '3',
+                '--duration', '20')
     check(j[0]['dequeued'] == 1000 and j[0]['ended_by'] == 'ops', 'as many ops as asked')
     j, r = perf('-a', 'soft:', '--buffer-sz', '64', '--duration', '0.1')
     check(j[0]['ended_by'] == 'time' and 0.05 < j[0]['seconds'] < 1, 'no longer than asked')
     check('ended after 0.1 s' in r.stdout, 'and it says so')
-    j, _ = perf('-a', 'soft:', '--buffer-sz', '16:16:64', '--burst-sz', '8,16', '--total-ops', '100')
+    j, _ = perf('-a', 'soft:', '--buffer-sz', '16:16:64', '--burst-sz', '8,16', '--total-ops',
+                '100')
     check([(x['buffer_bytes'], x['burst']) for x in j] ==
           [(s, b) for s in (16, 32, 48, 64) for b in (8, 16)], 'a range of sizes, a list of bursts')
     with subprocess.Popen([PERF, '-a', 'soft:', '--duration', '60'], stdout=subprocess.PIPE,
                           text=True) as p:
-        time.sleep(0.7)
+        until(p.stdout, 'lcore id')
+        time.sleep(0.1)
         p.send_signal(signal.SIGINT)
         begun = time.monotonic()
         out, _ = p.communicate(timeout=10)
@@ -194,7 +202,7 @@ def vectors(device, tmp):
         f.write(VECTORS)
     for op in ('encrypt', 'decrypt'):
         args = ('-a', device, '--ptest', 'verify', '--cipher-algo', 'aes-cbc', '--cipher-op', op,
-                '--total-ops', '100', '--test-file', path)
+                '--total-ops', '100', '--duration', '20', '--test-file', path)
         j, _ = perf(*args, '--test-name', 'good')
         check([(x['vector'], x['failed_ops']) for x in j] == [('good', 0)], f'the good one: {j}')
         j, r = perf(*args, rc=1)
@@ -204,7 +212,7 @@ def vectors(device, tmp):
         f.write(GCM)
     for op in ('encrypt', 'decrypt'):
         j, _ = perf('-a', device, '--ptest', 'verify', '--optype', 'aead', '--aead-op', op,
-                    '--total-ops', '100', '--test-file', path)
+                    '--total-ops', '100', '--duration', '20', '--test-file', path)
         check(j[0]['failed_ops'] == 0 and j[0]['dequeued'] == 100, f'GCM: {j}')
 
 
@@ -232,7 +240,7 @@ def verify(device):
         if not able(device, *args):
             continue
         j, r = perf('-a', device, '--ptest', 'verify', '--buffer-sz', '64,1024', '--total-ops',
-                    '1000', '--silent', *ref, *args)
+                    '1000', '--duration', '20', '--silent', *ref, *args)
         check(all(x['failed_ops'] == 0 and x['dequeued'] == 1000 for x in j),
               f'{device} {args}: {r.stdout}{r.stderr}')
     check('Failed Ops' in r.stdout, 'columns')
@@ -241,11 +249,12 @@ def verify(device):
 def broken():
     """a model that goes wrong: the tool says so, counts it, and ends"""
     sec = 'model:hisi_sec,workers=1,inject='
-    args = ('--buffer-sz', '64,128', '--timeout', '500', *QUICK)
+    args = ('--buffer-sz', '64,128', '--timeout', '500', '--warmup', '10', '--total-ops', '100',
+            '--duration', '20')
     for test in ('throughput', 'latency', 'verify', 'pmd-cyclecount'):
         j, r = perf('-a', f'{sec}phase@20', '--ptest', test, *args, rc=1)
-        check(len(j) == 1 and j[0]['ended_by'] == 'no answer' and j[0]['failed_ops'] > 0,
-              f'{test}: no answer, and no second size: {j}')
+        check(j[-1]['ended_by'] == 'no answer' and j[-1]['failed_ops'] > 0 and
+              j[-1]['buffer_bytes'] == 64, f'{test}: no answer, and no second size: {j}')
         check('no op came back for 500 ms' in r.stderr and 'never came back' in r.stderr, r.stderr)
     for test in ('throughput', 'verify'):
         j, r = perf('-a', f'{sec}bd@20', '--ptest', test, *args, rc=1)
@@ -254,8 +263,23 @@ def broken():
     j, r = perf('-a', f'{sec}icv@20', '--ptest', 'verify', '--optype', 'aead', '--aead-op',
                 'decrypt', *args, rc=1)
     check(sum(x['failed_ops'] for x in j) == 1, f'a good tag refused: {j} {r.stderr}')
+    with tempfile.TemporaryDirectory() as tmp:
+        path = os.path.join(tmp, 'sec')
+        model = subprocess.Popen([os.path.join(BUILD, 'apps', 'fl-model'), '-s', path, 'hisi_sec'],
+                                 stdout=subprocess.PIPE, text=True)
+        check(path in model.stdout.readline(), 'fl-model listens')
+        with subprocess.Popen([PERF, '-a', f'vfio-user:{path}', '--duration', '30'],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+            until(p.stdout, 'lcore id')
+            time.sleep(0.3)
+            model.kill()
+            model.wait()
+            begun = time.monotonic()
+            out, err = p.communicate(timeout=20)
+        check(p.returncode == 1 and 'is gone' in err and time.monotonic() - begun < 10,
+              f'killed in the middle: {p.returncode} {out} {err}')
     j, r = perf('--compare', f'{sec}phase@20', 'soft:', *args, rc=1)
-    check([x['device'] for x in j] == [f'{sec}phase@20', 'soft:', 'soft:'],
+    check(j[0]['ended_by'] == 'no answer' and [x['device'] for x in j] == [f'{sec}phase@20', 'soft:', 'soft:'],
           f'the others go on: {r.stdout}')
 
 
@@ -339,6 +363,10 @@ def refusals(tmp):
             (2, (*soft, '--duration', '-1'), 'want SEC'),
             (2, (*soft, '--lcores', '0,1', '--qps', '3'), 'names 2 CPUs'),
             (2, (*soft, '--imix', '1,2'), '2 weights'),
+            (2, (*soft, '--imix', '0', '--buffer-sz', '64'), 'all weights'),
+            (1, (*soft, '--imix', '1', '--buffer-sz', '64', '--optype', 'aead', '--aead-op',
+                 'decrypt'), 'one size'),
+            (1, (*soft, '--devtype', 'crypto_hisi_sec'), 'driven by crypto_soft'),
             (2, (*soft, '--sessionless', '--ptest', 'verify'), 'throughput and latency'),
             (2, (*soft, '--test-file', 'x'), 'ptest=verify'),
             (2, (*soft, '--vdev', 'x'), '-a opens every kind'),
