@@ -49,7 +49,7 @@ static void xor
 
 	static bool step(void *arg, const uint8_t *in, uint8_t *out, uint32_t len)
 {
-	struct xts *x = arg;
+	struct xts *x = arg, now = *x; /* in registers */
 	uint64_t mask[2 * BATCH];
 	uint8_t buf[16 * BATCH];
 
@@ -57,9 +57,9 @@ static void xor
 		uint32_t n = len < sizeof(buf) ? len : sizeof(buf);
 
 		for (uint32_t i = 0; i < n / 8; i += 2) {
-			mask[i] = x->t[0];
-			mask[i + 1] = x->t[1];
-			doubled(x);
+			mask[i] = now.t[0];
+			mask[i + 1] = now.t[1];
+			doubled(&now);
 		}
 		xor(buf, in, mask, n);
 		if (!fl_secm_step_evp(x->ecb, buf, buf, n))
@@ -69,6 +69,7 @@ static void xor
 		out += n;
 		len -= n;
 	}
+	*x = now;
 	return true;
 }
 

@@ -6,8 +6,7 @@
 
 static uint32_t rol(uint32_t x, unsigned n)
 {
-	n &= 31;
-	return n ? x << n | x >> (32 - n) : x;
+	return x << (n & 31) | x >> (-n & 31);
 }
 
 static uint32_t p0(uint32_t x)
@@ -32,26 +31,39 @@ static void expand(const uint8_t *p, uint32_t w[68])
 {
 	for (unsigned i = 0; i < 16; i++)
 		w[i] = be32(p + 4 * i);
-	for (unsigned i = 16; i < 68; i++)
-		w[i] = p1(w[i - 16] ^ w[i - 9] ^ rol(w[i - 3], 15)) ^ rol(w[i - 13], 7) ^ w[i - 6];
+	for (unsigned i = 16; i < 68; i++) {
+		uint32_t x = w[i - 16] ^ w[i - 9] ^ rol(w[i - 3], 15);
+
+		/* each needs the third before it: in vectors of two this takes twice as long */
+		__asm__("" : "+r"(x));
+		w[i] = p1(x) ^ rol(w[i - 13], 7) ^ w[i - 6];
+	}
 }
 
-/* one round; v is A to H. `late`: rounds 16 to 63 choose where the early ones add up bits */
-static inline void step(uint32_t v[8], uint32_t t, uint32_t w, uint32_t w4, bool late)
+/*
+ * One round, in which A to H move up by one: D and H become the new A and E, so the caller names
+ * the next round's words in another order. `late`: rounds 16 to 63 choose where the early ones add.
+ */
+static inline void step(const uint32_t a, uint32_t *b, const uint32_t c, uint32_t *d,
+			const uint32_t e, uint32_t *f, const uint32_t g, uint32_t *h, uint32_t t,
+			const uint32_t *w, bool late)
 {
-	uint32_t a12 = rol(v[0], 12), ss1 = rol(a12 + v[4] + t, 7), ss2 = ss1 ^ a12;
-	uint32_t ff = late ? (v[0] & v[1]) | (v[0] & v[2]) | (v[1] & v[2]) : v[0] ^ v[1] ^ v[2];
-	uint32_t gg = late ? (v[4] & v[5]) | (~v[4] & v[6]) : v[4] ^ v[5] ^ v[6];
-	uint32_t tt1 = ff + v[3] + ss2 + (w ^ w4), tt2 = gg + v[7] + ss1 + w;
+	uint32_t a12 = rol(a, 12), ss1 = rol(a12 + e + t, 7);
+	uint32_t ff = late ? (a & *b) | ((a | *b) & c) : a ^ *b ^ c;
+	uint32_t gg = late ? ((*f ^ g) & e) ^ g : e ^ *f ^ g;
 
-	v[3] = v[2];
-	v[2] = rol(v[1], 9);
-	v[1] = v[0];
-	v[0] = tt1;
-	v[7] = v[6];
-	v[6] = rol(v[5], 19);
-	v[5] = v[4];
-	v[4] = p0(tt2);
+	*d += ff + (ss1 ^ a12) + (w[0] ^ w[4]);
+	*h = p0(*h + gg + ss1 + w[0]);
+	*b = rol(*b, 9);
+	*f = rol(*f, 19);
+}
+
+static inline void four_steps(uint32_t v[8], uint32_t t, unsigned i, const uint32_t *w, bool late)
+{
+	step(v[0], &v[1], v[2], &v[3], v[4], &v[5], v[6], &v[7], rol(t, i), w, late);
+	step(v[3], &v[0], v[1], &v[2], v[7], &v[4], v[5], &v[6], rol(t, i + 1), w + 1, late);
+	step(v[2], &v[3], v[0], &v[1], v[6], &v[7], v[4], &v[5], rol(t, i + 2), w + 2, late);
+	step(v[1], &v[2], v[3], &v[0], v[5], &v[6], v[7], &v[4], rol(t, i + 3), w + 3, late);
 }
 
 static void block(struct secm_sm3 *s, const uint8_t *p)
@@ -60,10 +72,10 @@ static void block(struct secm_sm3 *s, const uint8_t *p)
 
 	expand(p, w);
 	memcpy(v, s->v, sizeof(v));
-	for (unsigned i = 0; i < 16; i++)
-		step(v, rol(0x79cc4519, i), w[i], w[i + 4], false);
-	for (unsigned i = 16; i < 64; i++)
-		step(v, rol(0x7a879d8a, i), w[i], w[i + 4], true);
+	for (unsigned i = 0; i < 16; i += 4)
+		four_steps(v, 0x79cc4519, i, w + i, false);
+	for (unsigned i = 16; i < 64; i += 4)
+		four_steps(v, 0x7a879d8a, i, w + i, true);
 	for (unsigned i = 0; i < 8; i++)
 		s->v[i] ^= v[i];
 }

@@ -5,6 +5,10 @@
 
 #include "hisi_sec_rig.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
 static struct rig rig;
 
 static inline unsigned unhex(const char *s, uint8_t *out)
