@@ -164,10 +164,76 @@ static void known_answers(void **state)
 	}
 }
 
+/* ---- life ------------------------------------------------------------------------------ */
+
+/* Ops that a stop met undone come back aborted, though their session is gone. */
+static void stopped(void **state)
+{
+	struct rig *r = *state;
+	struct fl_qp *q = fl_cryptodev_qp(r->dev, 0);
+	struct bytes b = { 0 };
+	struct fl_session *s;
+	struct shape src;
+	struct fl_op *back;
+
+	parse(&vectors[0], &b);
+	s = session(r, &vectors[0], &b, true);
+	cut_up(&src, CUT_FLAT, b.in, b.len);
+	fill_op(r->op, s, &b, &src, NULL);
+	assert_int_equal(fl_op_enqueue(q, &r->op, 1), 1);
+	assert_int_equal(fl_cryptodev_stop(r->dev), 0);
+	fl_session_destroy(s);
+	assert_int_equal(fl_op_enqueue(q, &r->op, 1), 0);
+	assert_int_equal(fl_op_dequeue(q, &back, 1), 1);
+	assert_ptr_equal(back, r->op);
+	assert_int_equal(back->status, FL_OP_ABORTED);
+	expect(&src, b.in, b.len);
+	shape_free(&src);
+}
+
+/* A session is older than the queue pairs that come to use it. */
+static void more_queue_pairs(void **state)
+{
+	struct rig *r = *state;
+	struct bytes b = { 0 };
+	struct fl_session *s;
+	struct shape src;
+
+	parse(&vectors[1], &b);
+	s = session(r, &vectors[1], &b, true);
+	assert_int_equal(fl_cryptodev_stop(r->dev), 0);
+	assert_int_equal(fl_cryptodev_configure(r->dev, 5), 0);
+	for (uint16_t i = 0; i < 5; i++)
+		assert_int_equal(fl_qp_setup(r->dev, i, NULL), 0);
+	assert_int_equal(fl_cryptodev_start(r->dev), 0);
+	for (uint16_t i = 0; i < 5; i++) {
+		/* in pieces, so that OpenSSL's contexts are used with ipsec-mb too */
+		cut_up(&src, CUT_ODD, b.in, b.len);
+		fill_op(r->op, s, &b, &src, NULL);
+		assert_int_equal(rig_run(r, i, r->op), FL_OP_OK);
+		expect(&src, b.out, b.len);
+		shape_free(&src);
+	}
+	fl_session_destroy(s);
+}
+
+static void uris(void **state)
+{
+	struct rig *r = *state;
+	struct fl_cryptodev *d;
+
+	assert_int_equal(fl_cryptodev_open(r->ctx, "soft:magic", &d), -EINVAL);
+	assert_int_equal(fl_cryptodev_open(r->ctx, "soft:", &d), 0);
+	fl_cryptodev_close(d);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(known_answers, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(stopped, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(more_queue_pairs, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(uris, set_up, tear_down),
 	};
 
 	if (argc > 1)

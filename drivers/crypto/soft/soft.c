@@ -188,9 +188,15 @@ static int start(struct fl_cryptodev *d)
 	return 0;
 }
 
-/* Nothing runs by itself: ops that were taken are done when they are dequeued. */
+/* What was not done yet never will be: its session may go before it is dequeued. */
 static void stop(struct fl_cryptodev *d)
 {
+	for (unsigned i = 0; i < d->nb_qps; i++) {
+		struct soft_qp *qp = (struct soft_qp *)d->qps[i];
+
+		for (; qp->done != qp->tail; qp->done++)
+			qp->ops[qp->done & qp->mask]->status = FL_OP_ABORTED;
+	}
 }
 
 static int hw_reset(struct fl_cryptodev *d)
