@@ -88,12 +88,14 @@ void fl_sec_bd3_make(struct fl_sec_bd *bd, const struct fl_sec_recipe *r);
 #define SEC_ST_ERROR	  (255u << 16)
 #define SEC3_W_SVA	  30u
 #define SEC3_SVA_STATUS	  0xff00u /* of that word: an address could not be translated */
-#define SEC_FLAG_CIPHER	  2u
-#define SEC_FLAG_AEAD	  3u
+/* nobody knows for sure which flag a digest has */
+#define SEC_OK_DIGEST_MASK (SEC_ST_DONE | SEC_ST_ICV | SEC_ST_ERROR)
+#define SEC_FLAG_CIPHER	   2u
+#define SEC_FLAG_AEAD	   3u
 
-#define SEC_LEN_MAX	  0xfffe00u
-#define SEC_CCM_AAD_MAX	  0xfeffu
-#define SEC_PREFETCH_MAX  0x6000u /* erratum of V3's prefetch counter; flat buffers only */
+#define SEC_LEN_MAX	   0xfffe00u
+#define SEC_CCM_AAD_MAX	   0xfeffu
+#define SEC_PREFETCH_MAX   0x6000u /* erratum of V3's prefetch counter; flat buffers only */
 
 /** What of a BD is the request's. */
 struct fl_sec_req {

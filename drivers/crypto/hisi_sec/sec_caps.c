@@ -2,7 +2,7 @@
 /*
  * Algorithms: their codes, and what each generation can do of them. V2 has BD type 2, which has no
  * CTR with a counter of 128 bits, no CFB, OFB, stealing modes, GB tweak nor AES MACs, and takes no
- * empty data. The device's own bitmap may have less.
+ * empty data (of ciphers it is never asked to). The device's own bitmap may have less.
  */
 #include "sec_internal.h"
 #include "sec_regs.h"
@@ -29,7 +29,8 @@
 
 /* clang-format off */
 #define CIPHER(a, alg, mode, keys, ivlen, min, alg_bit, on_v2, ...)                         \
-	[a] = { .cap = { .algo = a, .key = keys, .iv = ONE(ivlen), .len_max = SEC_LEN_MAX }, \
+	[a] = { .cap = { .algo = a, .key = keys, .iv = ONE(ivlen), .len_max = SEC_LEN_MAX, \
+			 .empty = (mode) != SEC_XTS && (mode) != SEC_CBC_CS },                \
 		.c_alg = alg, .c_mode = mode, .len_min = min, .bit = alg_bit, .v2 = on_v2,   \
 		__VA_ARGS__ }
 /* a digest and its HMAC; words = mac_len of a part that is not the last, 0 = "all" to the chip */
@@ -161,7 +162,8 @@ void fl_sec_caps_init(struct fl_sec *s)
 		if (d->cap.algo == FL_ALGO_NONE || !has(s, d->bit, d->v2))
 			continue;
 		*c = d->cap;
-		c->empty &= s->v3;
+		/* a cipher of nothing never gets to the chip */
+		c->empty &= s->v3 || i->kind == FL_KIND_CIPHER;
 		if (i->kind == FL_KIND_MAC && i->hash_block) {
 			c->key = (struct fl_sizes){ 0, UINT16_MAX, 1 };
 			c->aad_max = chains_with(s, c->algo) ? UINT16_MAX : 0;

@@ -39,10 +39,9 @@ static enum fl_op_status judge_odd(const struct fl_sec_qp *q, const struct fl_se
 {
 	const uint8_t *mac = q->side + ((size_t)at << SEC_SIDE_SHIFT) + SEC_SIDE_MAC;
 	const struct fl_sec_odd *odd = &q->odd[at];
-	const struct fl_sec_session *x = odd->session;
-	enum fl_op_status s = judge(q, bd, st, x->ok_mask, x->ok);
+	enum fl_op_status s = judge(q, bd, st, odd->mask, odd->ok);
 
-	if (s == FL_OP_OK && odd->verify && !same(q->slots[at].op->digest, mac, x->digest_len))
+	if (s == FL_OP_OK && !same(q->slots[at].op->digest, mac, odd->verify))
 		s = FL_OP_AUTH_FAILED;
 	return s;
 }

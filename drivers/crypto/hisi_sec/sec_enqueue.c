@@ -3,8 +3,8 @@
  * Requests into the ring: the session's BD is copied and the request's fields are patched. Plain
  * ciphers on one segment a side take the short way; everything else is sorted out apart.
  *
- * What cannot be done goes into the ring too, as a BD that the device completes and does nothing
- * for: so it comes back in its turn.
+ * What cannot be done, or needs nothing to be done, goes into the ring too, as a BD that the device
+ * completes and does nothing for: so it comes back in its turn.
  */
 #include <string.h>
 
@@ -100,6 +100,9 @@ static inline __attribute__((always_inline)) bool put_plain(struct fl_sec_qp *q,
 
 /* ---- all else --------------------------------------------------------------------------- */
 
+/* what a way returns beside 0 and errors: it is done, as there is nothing to do */
+#define PUT_NOTHING 1
+
 /* A request on its way into slot `at`. */
 struct put {
 	struct fl_sec_qp *q;
@@ -107,6 +110,8 @@ struct put {
 	struct fl_op *op;
 	uint16_t at, chunks;
 	uint8_t bd; /* of the session's */
+	bool verify;
+	uint32_t ok_mask, ok;
 	struct fl_sec_req r;
 };
 
@@ -133,7 +138,8 @@ static uint32_t sgl_bits(const struct put *p, bool src, bool dst)
 	return (src ? SEC2_W0_SRC_SGL : 0) | (dst ? SEC2_W0_DST_SGL : 0);
 }
 
-/* source and destination of the payload, and of the AAD before it */
+/* source and destination of the payload, and of the AAD before it; where there is neither, an
+ * address that the device may have all the same */
 static int map_data(struct put *p, const struct fl_seg *aad)
 {
 	const struct fl_op *op = p->op;
@@ -142,6 +148,7 @@ static int map_data(struct put *p, const struct fl_seg *aad)
 				  op->cipher_off, op->cipher_len };
 	int rc;
 
+	p->r.src = op_iova(op, offsetof(struct fl_op, digest));
 	rc = fl_sec_map(p->q, p->at, 0, &sp, aad, false, &p->chunks, &p->r.src, &sgl);
 	if (rc)
 		return rc;
@@ -175,12 +182,14 @@ static uint64_t iv_block(const struct put *p)
 static int put_cipher(struct put *p)
 {
 	const struct fl_op *op = p->op;
+	int rc;
 
 	if (op->stage != FL_OP_WHOLE)
 		return -EINVAL;
 	p->r.c_len = op->cipher_len;
 	p->r.c_iv = op_iova(op, offsetof(struct fl_op, iv));
-	return map_data(p, NULL);
+	rc = map_data(p, NULL);
+	return !rc && !op->cipher_len ? PUT_NOTHING : rc;
 }
 
 /* lengths of the parts of a stream, and what came before */
@@ -219,10 +228,9 @@ static int put_auth(struct put *p)
 		return rc;
 	if (x->iv_len)
 		p->r.a_iv = iv_block(p);
-	/* an address that it may read, though there is nothing to read */
+	/* an address that it may read, though there be nothing to read */
 	p->r.src = p->r.mac;
-	if (op->auth_len)
-		rc = fl_sec_map(p->q, p->at, 0, &sp, NULL, false, &p->chunks, &p->r.src, &sgl);
+	rc = fl_sec_map(p->q, p->at, 0, &sp, NULL, false, &p->chunks, &p->r.src, &sgl);
 	if (rc)
 		return rc;
 	p->r.w0 |= sgl_bits(p, sgl, false);
@@ -252,6 +260,26 @@ static void ccm_blocks(struct put *p)
 	p->r.a_iv = side_iova(p, SEC_SIDE_B0);
 }
 
+/* A chain's MAC where there is no payload: that of the AAD alone, by a BD without a cipher. */
+static int put_aad_mac(struct put *p)
+{
+	const struct fl_sec_session *x = p->x;
+	const struct fl_op *op = p->op;
+	bool sgl;
+	struct fl_sec_span sp = { op->src, op->nsrc, FL_DMA_READ, op->cipher_off, 0 };
+
+	if (!op->aad.len && !p->q->v3)
+		return -EINVAL;
+	p->bd = SEC_BD_AAD_MAC;
+	p->ok_mask = SEC_OK_DIGEST_MASK;
+	p->ok = SEC_ST_DONE;
+	p->verify = !x->s.conf.encrypt;
+	p->r.a_len = op->aad.len;
+	p->r.src = p->r.mac = p->verify ? side_iova(p, SEC_SIDE_MAC)
+					: op_iova(op, offsetof(struct fl_op, digest));
+	return fl_sec_map(p->q, p->at, 0, &sp, &op->aad, false, &p->chunks, &p->r.src, &sgl);
+}
+
 static int put_aead(struct put *p)
 {
 	const struct fl_sec_session *x = p->x;
@@ -259,8 +287,10 @@ static int put_aead(struct put *p)
 	uint32_t aad = op->aad.len;
 
 	if (op->stage != FL_OP_WHOLE || aad > x->aad_max ||
-	    (uint64_t)op->cipher_len + aad > SEC_LEN_MAX || !(op->cipher_len | aad))
+	    (uint64_t)op->cipher_len + aad > SEC_LEN_MAX)
 		return -EINVAL;
+	if (x->path == SEC_PATH_CHAIN && !op->cipher_len)
+		return put_aad_mac(p);
 	p->r.c_len = op->cipher_len;
 	p->r.c_off = aad;
 	p->r.a_len = x->path == SEC_PATH_CHAIN ? aad + op->cipher_len : aad;
@@ -286,18 +316,21 @@ static int put_by_path(struct put *p)
 		return put_auth(p);
 	if (x->one_block && op->cipher_len == 16)
 		p->bd = SEC_BD_ONE_BLOCK;
-	else if (op->cipher_len - x->len_min > x->len_span || (op->cipher_len & x->len_mask))
+	else if (!(x->empty && !op->cipher_len) &&
+		 (op->cipher_len - x->len_min > x->len_span || (op->cipher_len & x->len_mask)))
 		return -EINVAL;
 	return x->path == SEC_PATH_CIPHER ? put_cipher(p) : put_aead(p);
 }
 
-static void put_invalid(struct fl_sec_qp *q, struct fl_op *op, uint16_t number, int rc)
+static void put_no_work(struct fl_sec_qp *q, struct fl_op *op, uint16_t number, int rc)
 {
 	uint16_t at = number & q->mask;
 
 	fl_sec_bd_make_invalid(fl_sec_bd_at(q, at), q->v3, number);
 	q->odd[at] = (struct fl_sec_odd){ .chunks = SEC_CHUNK_NONE,
-					  .status = rc == -EFAULT ? FL_OP_FAULT : FL_OP_INVALID };
+					  .status = rc == PUT_NOTHING ? FL_OP_OK
+						    : rc == -EFAULT   ? FL_OP_FAULT
+								      : FL_OP_INVALID };
 	q->slots[at] = (struct fl_sec_slot){ op, 0, SEC_ST_DONE };
 }
 
@@ -308,26 +341,33 @@ static SEC_APART bool put_any(struct fl_sec_qp *q, struct fl_op *op, uint16_t nu
 	struct put p = {
 		.q = q, .x = x, .op = op, .at = number & q->mask, .chunks = SEC_CHUNK_NONE
 	};
-	int rc = x && x->dev == q->qp.dev ? put_by_path(&p) : -EINVAL;
 	struct fl_sec_bd *bd = fl_sec_bd_at(q, p.at);
+	int rc = -EINVAL;
 
+	if (x && x->dev == q->qp.dev) {
+		p.verify = x->verify;
+		p.ok_mask = x->ok_mask;
+		p.ok = x->ok;
+		rc = put_by_path(&p);
+	}
 	if (rc)
 		fl_sec_chunks_free(q, &p.chunks);
 	if (rc == -EAGAIN)
 		return false;
 	op->status = FL_OP_PENDING;
 	if (rc) {
-		put_invalid(q, op, number, rc);
+		put_no_work(q, op, number, rc);
 		return true;
 	}
 	*bd = x->bd[p.bd];
 	patch(bd, &p.r, number, q->v3);
-	q->slots[p.at] = (struct fl_sec_slot){ op, x->ok_mask, x->ok };
-	if (x->verify || p.chunks != SEC_CHUNK_NONE) {
-		q->odd[p.at] = (struct fl_sec_odd){ .session = x,
+	q->slots[p.at] = (struct fl_sec_slot){ op, p.ok_mask, p.ok };
+	if (p.verify || p.chunks != SEC_CHUNK_NONE) {
+		q->odd[p.at] = (struct fl_sec_odd){ .mask = p.ok_mask,
+						    .ok = p.ok,
 						    .chunks = p.chunks,
 						    .status = FL_OP_PENDING,
-						    .verify = x->verify };
+						    .verify = p.verify ? x->digest_len : 0 };
 		q->slots[p.at] = (struct fl_sec_slot){ op, 0, SEC_ST_DONE };
 	}
 	return true;

@@ -99,6 +99,7 @@ struct fl_sec_session {
 	uint32_t ok_mask, ok;		      /* status word of a BD that went well */
 	uint32_t aad_max;
 	uint8_t path;	/* enum fl_sec_path */
+	bool empty;	/* ciphers: no bytes are no work; chains: but for the MAC of the AAD */
 	bool one_block; /* ciphertext stealing: a single block is CBC's, and has a BD of its own */
 	uint8_t iv_len, digest_len;
 	bool verify; /* SEC_PATH_AUTH: compared by us */
@@ -106,6 +107,7 @@ struct fl_sec_session {
 	uint16_t hash_block;
 	struct fl_sec_bd bd[4]; /* by stage; those of parts only where stream */
 #define SEC_BD_ONE_BLOCK 1u	/* where one_block */
+#define SEC_BD_AAD_MAC	 1u	/* chains */
 
 	/* control */
 	struct fl_sec_key key;
@@ -141,10 +143,10 @@ struct fl_sec_slot {
 };
 /** Of requests with mask 0. */
 struct fl_sec_odd {
-	const struct fl_sec_session *session;
+	uint32_t mask, ok;
 	uint16_t chunks; /* first of its chain in the pool of SGLs */
-	uint8_t status;	 /* decided at enqueue: FL_OP_INVALID, FL_OP_FAULT; else FL_OP_PENDING */
-	bool verify;
+	uint8_t status;	 /* FL_OP_PENDING; else it was decided at enqueue */
+	uint8_t verify;	 /* bytes of digest that we compare */
 };
 
 struct fl_sec_qp {
@@ -243,6 +245,7 @@ struct fl_sec_span {
  * Finds the bytes of the span, behind those of aad (NULL or empty: nothing before them): *sgl says
  * whether *addr is an SGL's. aad_before: where the span is flat and aad itself is not directly
  * before it, the same bytes before it stand for the AAD.
+ * *addr stays as it is where there are no bytes at all.
  * @which   of the slot's two SGLs
  * @chunks  list that further SGLs are added to
  * 0, -EINVAL (the segments have no such bytes), -EFAULT (an area has no such segment), -EAGAIN (no

@@ -96,7 +96,7 @@ static void one_block_bd(const struct fl_sec *s, struct fl_sec_session *x,
 
 static void expect(struct fl_sec_session *x, uint32_t flag)
 {
-	x->ok_mask = SEC_ST_DONE | SEC_ST_ICV | SEC_ST_ERROR | (flag ? SEC_ST_FLAG : 0);
+	x->ok_mask = SEC_OK_DIGEST_MASK | (flag ? SEC_ST_FLAG : 0);
 	x->ok = SEC_ST_DONE | flag << SEC_ST_FLAG_SHIFT;
 }
 
@@ -107,6 +107,7 @@ static int cipher_session(struct fl_sec *s, struct fl_sec_session *x,
 
 	x->path = SEC_PATH_CIPHER;
 	cipher_recipe(x, c, &r);
+	x->empty = fl_sec_algo(c->cipher)->cap.empty;
 	expect(x, SEC_FLAG_CIPHER);
 	make(s, &x->bd[FL_OP_WHOLE], &r);
 	if (r.c_mode == SEC_CBC_CS)
@@ -129,10 +130,15 @@ static void stream_bds(const struct fl_sec *s, struct fl_sec_session *x,
 	make(s, &x->bd[FL_OP_FIRST], &r);
 }
 
+static uint8_t digest_scene(const struct fl_sec *s)
+{
+	return s->v3 ? SEC_SCENE_STREAM : SEC_SCENE_IPSEC;
+}
+
 static int auth_session(struct fl_sec *s, struct fl_sec_session *x, const struct fl_session_conf *c)
 {
 	const struct fl_sec_algo *a = fl_sec_algo(c->auth);
-	struct fl_sec_recipe r = { .scene = SEC_SCENE_IPSEC };
+	struct fl_sec_recipe r = { .scene = digest_scene(s) };
 	bool empty = a->cap.empty && s->v3;
 	int rc = auth_recipe(s, x, c, &r);
 
@@ -147,10 +153,9 @@ static int auth_session(struct fl_sec *s, struct fl_sec_session *x, const struct
 	x->len_span = SEC_LEN_MAX - x->len_min;
 	expect(x, 0);
 	if (c->auth == FL_AES_GMAC) {
+		r.scene = SEC_SCENE_IPSEC;
 		r.ai_gen = SEC_AI_ADDRESS;
 		x->iv_len = (uint8_t)c->iv_len;
-	} else if (s->v3) {
-		r.scene = SEC_SCENE_STREAM;
 	}
 	make(s, &x->bd[FL_OP_WHOLE], &r);
 	if (x->stream)
@@ -196,7 +201,15 @@ static int chain_session(struct fl_sec *s, struct fl_sec_session *x,
 	rc = auth_recipe(s, x, c, &r);
 	if (rc)
 		return rc;
+	make(s, &x->bd[SEC_BD_AAD_MAC],
+	     &(struct fl_sec_recipe){ .auth = r.auth,
+				      .scene = digest_scene(s),
+				      .a_alg = r.a_alg,
+				      .mac_len = r.mac_len,
+				      .a_key_len = r.a_key_len,
+				      .a_key = r.a_key });
 	r.auth = c->encrypt ? SEC_AUTH_MAKE : SEC_AUTH_CHECK;
+	x->empty = true;
 	x->path = SEC_PATH_CHAIN;
 	x->aad_max = UINT16_MAX;
 	expect(x, SEC_FLAG_AEAD);

@@ -161,7 +161,7 @@ int fl_sec_map(struct fl_sec_qp *q, uint16_t slot, unsigned which, const struct 
 	if (!find(sp, &i, &off))
 		return -EINVAL;
 	if (!sp->len)
-		return before ? seg_iova(q, aad, sp->prot, 0, before, addr) : -EINVAL;
+		return before ? seg_iova(q, aad, sp->prot, 0, before, addr) : 0;
 	if (sp->segs[i].len - off >= sp->len) {
 		const struct fl_seg *s = &sp->segs[i];
 
