@@ -7,13 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WIDTH 860.0
-#define LEFT  76.0
-#define RIGHT 28.0
-#define PLOT  380.0 /* height of what the axes frame */
-#define HEAD  70.0  /* of the titles; the legend follows */
-#define FOOT  56.0
-#define LINE  19.0 /* of the legend */
+#define WIDTH	 860.0
+#define LEFT	 76.0
+#define RIGHT	 28.0
+#define PLOT	 380.0 /* height of what the axes frame */
+#define HEAD	 82.0  /* of the titles; the legend follows */
+#define LOG_FROM 20.0  /* most over least, from which a linear axis hides the least */
+#define FOOT	 56.0
+#define LINE	 19.0 /* of the legend */
 
 /** Where figures are drawn. */
 struct plot {
@@ -23,7 +24,7 @@ struct plot {
 	double x_min, x_max; /* log2 of bytes */
 	double y_min, y_max; /* log10 of them where `log` */
 	double step;
-	bool log;
+	bool latency, log;
 	const char *unit;
 };
 
@@ -101,7 +102,7 @@ static void scale(struct plot *p)
 	p->x_max = -INFINITY;
 	for (unsigned i = 0; i < cp->nresults; i++) {
 		const struct cp_result *r = &cp->results[i];
-		double v = value(p, r), top = p->log ? r->p99_us : v;
+		double v = value(p, r), top = p->latency ? r->p99_us : v;
 
 		p->x_min = fmin(p->x_min, log_size(r));
 		p->x_max = fmax(p->x_max, log_size(r));
@@ -111,6 +112,7 @@ static void scale(struct plot *p)
 	p->x_min -= p->x_min == p->x_max ? 1 : 0.15;
 	p->x_max += 0.15;
 	most = most > 0 ? most : 1;
+	p->log = p->latency || most > LOG_FROM * least;
 	p->step = nice(most);
 	p->y_max = p->log ? ceil(log10(most)) : ceil(most / p->step) * p->step;
 	p->y_min = p->log ? floor(log10(isfinite(least) ? least : most)) : 0;
@@ -131,7 +133,7 @@ static void y_line(const struct plot *p, double v, bool label)
 
 static void y_axis(const struct plot *p)
 {
-	char style[96];
+	char style[96], unit[64];
 
 	if (p->log) {
 		for (double e = p->y_min; e < p->y_max; e++)
@@ -144,7 +146,8 @@ static void y_axis(const struct plot *p)
 	}
 	snprintf(style, sizeof(style), "text-anchor=\"middle\" transform=\"rotate(-90 20 %.0f)\"",
 		 (p->top + p->bottom) / 2);
-	text(p, 20, (p->top + p->bottom) / 2, style, p->unit);
+	snprintf(unit, sizeof(unit), "%s%s", p->unit, p->log ? " (log scale)" : "");
+	text(p, 20, (p->top + p->bottom) / 2, style, unit);
 }
 
 static void size_label(char *s, size_t len, unsigned exponent)
@@ -226,9 +229,9 @@ static void series(const struct plot *p, unsigned dev, unsigned b, unsigned row)
 	points(p, d, burst, colour);
 	fprintf(p->f, "<path d=\"M%.1f %.1f h28\" %s/>\n", LEFT, y - 4, style);
 	snprintf(label, sizeof(label), "%s (%s), %s %u", d->uri, d->info.chip,
-		 p->log ? "p50, depth" : "burst", burst);
+		 p->latency ? "p50, depth" : "burst", burst);
 	text(p, LEFT + 38, y, "", label);
-	if (!p->log)
+	if (!p->latency)
 		return;
 	snprintf(style, sizeof(style), "stroke=\"%s\" stroke-width=\"1\" stroke-opacity=\"0.5\"",
 		 colour);
@@ -265,18 +268,18 @@ static void frame(struct plot *p)
 	snprintf(s, sizeof(s), "key %u bytes; %u queue pair%s%s%s",
 		 cp->job.cipher ? cp->job.conf.key_len : cp->job.conf.auth_key_len,
 		 (unsigned)cp->conf.qps, cp->conf.qps > 1 ? "s" : "",
-		 cp->conf.rounds > 1 ? "; medians" : "", p->log ? "; thin lines: p99" : "");
+		 cp->conf.rounds > 1 ? "; medians" : "", p->latency ? "; thin lines: p99" : "");
 	text(p, LEFT, 54, "fill=\"#555555\"", s);
 }
 
 static void draw(struct plot *p)
 {
 	static const char *const units[] = { [CP_THROUGHPUT] = "Gbit/s of payload",
-					     [CP_LATENCY] = "microseconds (log scale)",
+					     [CP_LATENCY] = "microseconds",
 					     [CP_VERIFY] = "Gbit/s of payload",
 					     [CP_CYCLECOUNT] = "cycles of the calls, an op" };
 
-	p->log = p->cp->conf.test == CP_LATENCY;
+	p->latency = p->cp->conf.test == CP_LATENCY;
 	p->unit = units[p->cp->conf.test];
 	scale(p);
 	frame(p);

@@ -256,20 +256,28 @@ static const struct cp_result *result_of(const struct cp *cp, unsigned turn, uns
 	return NULL;
 }
 
+/** Of a device's column: its URI fits. */
+static int width(const struct cp *cp, unsigned dev)
+{
+	size_t len = strlen(cp->devs[dev].uri) + 2;
+
+	return len < 12 ? 12 : (int)len;
+}
+
 static void compare_row(const struct cp *cp, const struct cp_result *r)
 {
 	const char *unit;
 	double base = figure(cp, r, &unit);
 
-	printf("%10u%8u%16.4g", r->c.size, r->c.burst, base);
+	printf("%10u%8u%*.4g", r->c.size, r->c.burst, width(cp, 0), base);
 	for (unsigned k = 1; k < cp->ndevs; k++) {
 		const struct cp_result *o = result_of(cp, r->turn, k);
 		double v = o ? figure(cp, o, &unit) : 0;
 
 		if (v > 0)
-			printf("%16.4g%8.2f", v, base / v);
+			printf("%*.4g%8.2f", width(cp, k), v, base / v);
 		else
-			printf("%16s%8s", "-", "-");
+			printf("%*s%8s", width(cp, k), "-", "-");
 	}
 	putchar('\n');
 }
@@ -284,10 +292,10 @@ void cp_report_compare(const struct cp *cp)
 	printf("\n%s %s, %s, %s; medians of %u rounds; ratio: %s over the other\n\n", cp->job.name,
 	       operation(&cp->job), cp_test_names[cp->conf.test], unit, (unsigned)cp->conf.rounds,
 	       cp->devs[0].uri);
-	printf("%10s%8s%16.15s", "Buf Size", cp->conf.test == CP_LATENCY ? "Depth" : "Burst",
-	       cp->devs[0].uri);
+	printf("%10s%8s%*s", "Buf Size", cp->conf.test == CP_LATENCY ? "Depth" : "Burst",
+	       width(cp, 0), cp->devs[0].uri);
 	for (unsigned i = 1; i < cp->ndevs; i++)
-		printf("%16.15s%8s", cp->devs[i].uri, "ratio");
+		printf("%*s%8s", width(cp, i), cp->devs[i].uri, "ratio");
 	putchar('\n');
 	for (unsigned i = 0; i < cp->nresults; i++)
 		if (cp->results[i].dev == &cp->devs[0])
