@@ -341,7 +341,11 @@ static inline uint16_t fl_op_dequeue(struct fl_qp *qp, struct fl_op **ops, uint1
 	return __atomic_load_n(&qp->dequeue, __ATOMIC_RELAXED)(qp, ops, n);
 }
 
-/** eventfd that is readable when armed completions have come, -1 = none (conf.intr). */
+/**
+ * eventfd that is readable when armed completions have come, -1 = none (conf.intr). What a device
+ * interrupts is the context: so a thread has to run fl_ctx_dispatch() where fl_ctx_fd() is
+ * readable, or the one that waits here waits for both.
+ */
 FL_API int fl_qp_wait_fd(struct fl_qp *qp);
 /** Empties the fd, and asks for an interrupt at the next completion, or at once where ops that are
  *  done wait already: so dequeue all, arm, wait. */

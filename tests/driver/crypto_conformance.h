@@ -8,6 +8,8 @@
 
 #include "crypto_rig.h"
 
+/** A context that says nothing: refusals are part of it. With FL_TEST_LOG set it says all. */
+int crypto_ctx(struct fl_ctx **out);
 /** Opens, runs the suite under a name, closes; returns how many tests failed. */
 int crypto_conformance_run(const char *name, struct fl_ctx *ctx, const char *uri);
 

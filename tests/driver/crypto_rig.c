@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "crypto_rig.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,8 @@ void rig_send(struct fl_qp *qp, struct fl_op **ops, unsigned n)
 		sent += fl_op_enqueue(qp, ops + sent, (uint16_t)(n - sent));
 		if (fl_now_ns() > end)
 			fail_msg("%u of %u ops were taken", sent, n);
+		if (sent < n)
+			sched_yield(); /* a model's threads may want this very core */
 	}
 }
 
@@ -99,7 +102,11 @@ void rig_recv(struct fl_qp *qp, struct fl_op **ops, unsigned n)
 	unsigned got = 0;
 
 	while (got < n) {
-		got += fl_op_dequeue(qp, ops + got, (uint16_t)(n - got));
+		unsigned m = fl_op_dequeue(qp, ops + got, (uint16_t)(n - got));
+
+		if (!m)
+			sched_yield();
+		got += m;
 		if (fl_now_ns() > end)
 			fail_msg("%u of %u ops came back", got, n);
 	}
@@ -108,11 +115,14 @@ void rig_recv(struct fl_qp *qp, struct fl_op **ops, unsigned n)
 void rig_run(struct fl_qp *qp, struct fl_op **ops, struct fl_op **got, unsigned n)
 {
 	uint64_t end = fl_now_ns() + WAIT_NS;
-	unsigned sent = 0, seen = 0;
+	unsigned sent = 0, seen = 0, m;
 
 	while (seen < n) {
 		sent += fl_op_enqueue(qp, ops + sent, (uint16_t)(n - sent));
-		seen += fl_op_dequeue(qp, got + seen, (uint16_t)(n - seen));
+		m = fl_op_dequeue(qp, got + seen, (uint16_t)(n - seen));
+		if (!m)
+			sched_yield();
+		seen += m;
 		if (fl_now_ns() > end)
 			fail_msg("%u of %u ops were taken, %u came back", sent, n, seen);
 	}

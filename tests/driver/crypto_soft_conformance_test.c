@@ -8,7 +8,7 @@ static int run(const char *uri, bool optional)
 	struct fl_ctx *ctx;
 	int failed = 1, rc;
 
-	if (fl_ctx_create(NULL, &ctx))
+	if (crypto_ctx(&ctx))
 		return 1;
 	rc = fl_cryptodev_open(ctx, uri, &d);
 	if (!rc)

@@ -2,7 +2,7 @@
 /* The life of a queue pair, and what is asked of one. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/eventfd.h>
 
 #include "sec_internal.h"
 
@@ -132,11 +132,12 @@ int fl_sec_qp_wait_fd(struct fl_qp *qp)
 int fl_sec_qp_arm(struct fl_qp *qp)
 {
 	struct fl_sec_qp *q = fl_sec_qp_of(qp);
-	uint64_t one = 1;
+	eventfd_t told;
 
+	(void)eventfd_read(q->hw->fd, &told);
 	/* these wait already, and the device knows nothing of them */
 	if (q->done_too || q->nparked > q->parked_at)
-		return write(q->hw->fd, &one, sizeof(one)) == sizeof(one) ? 0 : -errno;
+		return eventfd_write(q->hw->fd, 1) ? -errno : 0;
 	/* it says the head too */
 	q->unrung = 0;
 	return fl_qm_qp_arm(q->hw);
