@@ -158,28 +158,18 @@ def symbols(*libs):
     return bad
 
 
+OBJECT = re.compile(r'[0-9a-f]+ .{5}.O (\S+)\s+[0-9a-f]+ (?:\.hidden )?(\S+)')
+
+
 def writable_globals(lib):
+    """Objects in sections that the code can write: not relocated constants (.data.rel.ro)."""
+    out = subprocess.run(['objdump', '-t', lib], capture_output=True, text=True, check=True)
     bad = []
-    for line in nm('--defined-only', lib).split('\n'):
-        part = line.split()
-        if len(part) != 3 or part[1] not in 'bBdDsSgG':
-            continue
-        name = part[2].split('.')[0]
-        # relocated constants (.data.rel.ro) also show as d: only what the code can write counts
-        if name not in WRITABLE and not read_only(lib, part[2]):
-            bad.append(f'{lib}: writable global {part[2]}')
+    for section, name in OBJECT.findall(out.stdout):
+        if re.match(r'\.(t?data|t?bss)(?!\.rel\.ro)|\*COM\*', section) and \
+           name.split('.')[0] not in WRITABLE:
+            bad.append(f'{lib}: writable global {name}')
     return bad
-
-
-_sections = {}
-
-
-def read_only(lib, symbol):
-    if lib not in _sections:
-        out = subprocess.run(['objdump', '-t', lib], capture_output=True, text=True, check=True)
-        _sections[lib] = {ln.split()[-1]: ln for ln in out.stdout.split('\n')
-                          if ln.strip() and '*UND*' not in ln}
-    return '.data.rel.ro' in _sections[lib].get(symbol, '')
 
 
 RULES = {'layers': layers, 'spdx': spdx, 'tokens': tokens, 'links': links, 'symbols': symbols,

@@ -26,6 +26,7 @@ struct keyset {
 	uint8_t key[64], auth_key[256];
 	struct fl_session *fwd[RIG_DEVS], *back[RIG_DEVS];
 	uint32_t hash_block;
+	bool empty; /* both take no bytes at all */
 };
 
 struct request {
@@ -85,6 +86,7 @@ static void cipher_part(struct state *s, struct keyset *k, enum fl_algo a)
 	const struct fl_crypto_cap *y = fl_cryptodev_cap(s->rig.dev[1].dev, a);
 
 	k->conf.cipher = a;
+	k->empty = k->empty && x->empty && y->empty;
 	k->conf.key_len = size(s, &x->key, &y->key);
 	k->conf.key = k->key;
 	k->conf.iv_len = size(s, &x->iv, &y->iv);
@@ -98,6 +100,7 @@ static void auth_part(struct state *s, struct keyset *k, enum fl_algo a)
 	const struct fl_crypto_cap *y = fl_cryptodev_cap(s->rig.dev[1].dev, a);
 
 	k->conf.auth = a;
+	k->empty = k->empty && x->empty && y->empty;
 	k->conf.auth_key_len = size(s, &x->key, &y->key);
 	if (k->conf.auth_key_len > sizeof(k->auth_key))
 		k->conf.auth_key_len = 64;
@@ -114,6 +117,7 @@ static void choose(struct state *s, struct keyset *k)
 	enum fl_algo a = pick(s, FL_KIND_NONE);
 
 	memset(k, 0, sizeof(*k));
+	k->empty = true;
 	for (unsigned i = 0; i < sizeof(k->key); i++)
 		k->key[i] = (uint8_t)rig_rnd(&s->rig, 256);
 	for (unsigned i = 0; i < sizeof(k->auth_key); i++)
@@ -183,7 +187,7 @@ static uint32_t length(struct state *s, const struct keyset *k)
 
 	if (i && rig_rnd(&s->rig, UNEVEN))
 		len -= len % i->block;
-	return len;
+	return len || k->empty ? len : i ? i->block : 1;
 }
 
 static void rebase(struct fl_seg *to, const struct fl_seg *from, unsigned n, ptrdiff_t by)
