@@ -107,7 +107,9 @@ struct secm_chip {
 };
 
 #define SECM_REGS_FN 0x10000u
-#define SECM_REGS    (0x10000u + 0x5000u + 0x3000u)
+#define SECM_REGS_P  0x5000u /* from P_BASE */
+#define SECM_REGS_A  0x3000u /* from A_BASE */
+#define SECM_REGS    (SECM_REGS_FN + SECM_REGS_P + SECM_REGS_A)
 
 struct secm {
 	struct fl_model *m;
@@ -136,24 +138,19 @@ struct secm {
 	struct secm_inject inject[F_COUNT];
 };
 
+/** Storage of a register that exists. */
 static inline uint32_t *fl_secm_reg(struct secm *f, uint32_t off)
 {
-	/* fl_secm_index() says where; off is one of the registers above */
 	if (off < SECM_REGS_FN)
 		return &f->regs[off / 4];
 	if (off < A_BASE)
 		return &f->regs[(SECM_REGS_FN + (off - P_BASE)) / 4];
-	return &f->regs[(SECM_REGS_FN + 0x5000u + (off - A_BASE)) / 4];
+	return &f->regs[(SECM_REGS_FN + SECM_REGS_P + (off - A_BASE)) / 4];
 }
 
 static inline bool fl_secm_v3(const struct secm *f)
 {
 	return f->env.version >= 0x30;
-}
-
-static inline struct secm *fl_secm_pf(const struct secm *f)
-{
-	return f->chip->fn[0];
 }
 
 /* ---- regs.c -----------------------------------------------------------------------------------

@@ -339,5 +339,8 @@ bool fl_secm_drained(struct secm *f, unsigned qn)
 	struct secm_qp *q = &f->qp[qn];
 
 	fl_secm_look(f, qn);
-	return !q->active || (!q->inflight && q->sq_head.idx == q->sq_tail.idx);
+	/* one that was written back may have something left, if its table still has it */
+	if (!q->active || !fl_secm_ctx_load(f, qn))
+		return true;
+	return !q->inflight && q->sq_head.idx == q->sq_tail.idx;
 }

@@ -46,8 +46,8 @@ static bool clears(uint32_t off)
 
 static bool exists(uint32_t off)
 {
-	return off < SECM_REGS_FN || (off >= P_BASE && off < P_BASE + 0x5000) ||
-	       (off >= A_BASE && off < A_BASE + 0x3000);
+	return off < SECM_REGS_FN || (off >= P_BASE && off < P_BASE + SECM_REGS_P) ||
+	       (off >= A_BASE && off < A_BASE + SECM_REGS_A);
 }
 
 /* ---- reset values ------------------------------------------------------------------------- */
@@ -291,7 +291,7 @@ static void write_pf(struct secm *f, uint32_t off, uint32_t old, uint32_t v)
 			fl_secm_vft_go(f);
 		return;
 	case P_IFC_SET:
-		if (v & 1)
+		if (v & 1 && fl_secm_v3(f))
 			fl_secm_msg_ring_vfs(f);
 		return;
 	case P_IFC_SOURCE:

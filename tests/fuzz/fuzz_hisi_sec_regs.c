@@ -68,12 +68,15 @@ static void set_up(struct fun *f, uint32_t flags)
 		pf_init(f, 8);
 	}
 	memcpy(rig.mem + RIG_CTX, eqc, sizeof(eqc));
-	(void)mb(f, MB_EQC, 0, RIG_IOVA + RIG_CTX);
-	(void)mb(f, MB_AEQC, 0, RIG_IOVA + RIG_CTX);
+	mb_write(f, MB_EQC, 0, RIG_IOVA + RIG_CTX);
+	mb_write(f, MB_AEQC, 0, RIG_IOVA + RIG_CTX);
 	wr(f, Q_EQ_MASK, 0);
-	(void)mb(f, MB_SQC_BT, 0, RIG_IOVA + RIG_SQT);
-	(void)mb(f, MB_CQC_BT, 0, RIG_IOVA + RIG_CQT);
-	(void)queue_up(f, flags >> 4 & 3, &o);
+	mb_write(f, MB_SQC_BT, 0, RIG_IOVA + RIG_SQT);
+	mb_write(f, MB_CQC_BT, 0, RIG_IOVA + RIG_CQT);
+	make_sqc(&rig, &o, flags >> 4 & 3);
+	mb_write(f, MB_SQC, flags >> 4 & 3, RIG_IOVA + RIG_CTX);
+	make_cqc(&rig, &o);
+	mb_write(f, MB_CQC, flags >> 4 & 3, RIG_IOVA + RIG_CTX);
 }
 
 static void context(struct in *in)
@@ -155,7 +158,7 @@ static void step(struct fun *f, struct in *in)
 	case 2: /* a mailbox */
 		off = take(in, 1);
 		v = take(in, 1);
-		(void)mb(f, (off & 0xf) | (off & 0x10 ? MB_READ : 0), v & 0x7f,
+		mb_write(f, (off & 0xf) | (off & 0x10 ? MB_READ : 0), v & 0x7f,
 			 v & 0x80 ? take(in, 4) | (uint64_t)take(in, 1) << 32
 				  : RIG_IOVA + (off & 0x20 ? RIG_SQT : RIG_CTX));
 		break;
@@ -219,7 +222,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	f = &funs[take(&in, 1) % 3];
 	memset(rig.mem, 0, MEM);
 	text(&rig);
-	for (unsigned i = 0; i < 3; i++) {
+	/* the VF goes with its PF; the other PF has nothing to do with them */
+	for (unsigned i = f == funs ? 0 : 1; i < (f == funs ? 1 : 3); i++) {
 		mapping(&funs[i], 1);
 		(void)fl_secm_inject(funs[i].s, "none");
 		fl_model_reset(funs[i].m);

@@ -244,7 +244,7 @@ static void test_many_queues_take_turns(void **state)
 {
 	enum { N = 16 };
 
-	fun_open(&r, &pf, &fl_hisi_sec_model_ops, "version=2");
+	fun_open(&r, &pf, &fl_hisi_sec_model_ops, "version=2,workers=0");
 	pf_init(&pf, N);
 	tables(&pf);
 	for (uint32_t q = 0; q < N; q++) {

@@ -184,12 +184,18 @@ static inline void fun_close(struct fun *f)
 
 /* ---- the steps ---------------------------------------------------------------------------- */
 
-/** All sixteen bytes at once; the status. */
-static inline unsigned mb(struct fun *f, uint32_t cmd, uint32_t queue, uint64_t data)
+/** All sixteen bytes at once. */
+static inline void mb_write(struct fun *f, uint32_t cmd, uint32_t queue, uint64_t data)
 {
 	uint32_t w[4] = { MB_BUSY | cmd | queue << 16, (uint32_t)data, (uint32_t)(data >> 32), 0 };
 
 	fun_access(f, 2, Q_MB, w, 16, true);
+}
+
+/** The status, or 0x10: still busy. */
+static inline unsigned mb(struct fun *f, uint32_t cmd, uint32_t queue, uint64_t data)
+{
+	mb_write(f, cmd, queue, data);
 	for (unsigned i = 0; i < 1000 && rd(f, Q_MB) & MB_BUSY; i++)
 		rig_run(f->r);
 	return rd(f, Q_MB) & MB_BUSY ? 0x10 : rd(f, Q_MB) >> MB_STATUS & 0xf;
