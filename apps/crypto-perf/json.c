@@ -21,7 +21,7 @@ static struct json_object *new_double(double v)
 {
 	char text[32];
 
-	snprintf(text, sizeof(text), "%.3f", v);
+	snprintf(text, sizeof(text), "%.6f", v);
 	return json_object_new_double_s(v, text);
 }
 

@@ -35,11 +35,14 @@ unsigned cp_lane_enqueue(struct cp_lane *l, unsigned want)
 	return took;
 }
 
-void cp_lane_failed(struct cp_lane *l, struct fl_op *const *ops, unsigned n)
+/** Counts what came back. */
+static void look_at(struct cp_lane *l, struct fl_op *const *ops, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		unsigned s = ops[i]->status;
 
+		if (fl_unlikely(l->imix != NULL))
+			l->n.bytes += ops[i]->cipher_len;
 		if (fl_likely(s == FL_OP_OK))
 			continue;
 		l->n.failed_ops++;
@@ -64,13 +67,9 @@ unsigned cp_lane_dequeue(struct cp_lane *l, unsigned burst)
 
 static uint32_t next_size(struct cp_lane *l)
 {
-	uint32_t size;
-
 	if (fl_likely(!l->imix))
 		return l->run->c.size;
-	size = l->imix[l->imix_next++ % l->run->imix_n];
-	l->n.bytes += size;
-	return size;
+	return l->imix[l->imix_next++ % l->run->imix_n];
 }
 
 /** Fills the `want` ops on top of the stack. */
@@ -146,7 +145,7 @@ static void run_throughput(struct cp_lane *l)
 			took = cp_lane_enqueue(l, want);
 		}
 		got = cp_lane_dequeue(l, burst);
-		cp_lane_failed(l, &l->stack[l->top - got], got);
+		look_at(l, &l->stack[l->top - got], got);
 		if (fl_likely(took | got))
 			l->idle = 0;
 		else if (!cp_lane_idle(l))
@@ -177,7 +176,7 @@ static void run_latency(struct cp_lane *l)
 
 			l->samples[l->nsamples++] = dt < UINT32_MAX ? (uint32_t)dt : UINT32_MAX;
 		}
-		cp_lane_failed(l, &l->stack[l->top - got], got);
+		look_at(l, &l->stack[l->top - got], got);
 		if (took | got)
 			l->idle = 0;
 		else if (!cp_lane_idle(l))
@@ -212,7 +211,7 @@ static bool empty_queue(struct cp_lane *l)
 
 		if (got) {
 			l->n.deq_cycles += fl_cycles() - t;
-			cp_lane_failed(l, &l->stack[l->top - got], got);
+			look_at(l, &l->stack[l->top - got], got);
 			l->idle = 0;
 		} else if (!cp_lane_idle(l)) {
 			return false;

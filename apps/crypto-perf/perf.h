@@ -122,7 +122,7 @@ struct cp_counts {
 	uint64_t wrong;			       /* status OK, bytes wrong */
 	uint64_t enq_cycles, deq_cycles;       /* CP_CYCLECOUNT: of calls that moved ops */
 	uint64_t cycles, begin_ns, end_ns;
-	uint64_t bytes; /* with --imix */
+	uint64_t bytes; /* of ops that came back; with --imix only */
 };
 
 enum cp_end { CP_END_OPS, CP_END_TIME, CP_END_SIGNAL, CP_END_SILENT, CP_END_GONE };
@@ -142,7 +142,7 @@ struct cp_lane {
 	struct fl_qp *qp, *ref_qp;
 	struct cp_slots slots, ref_slots;
 	const uint32_t *imix; /* sizes of successive ops, NULL */
-	unsigned imix_mask, imix_next;
+	unsigned imix_next;
 	struct fl_op **stack; /* free ops: the last given back is the next taken */
 	unsigned top, inflight;
 	uint64_t total;
@@ -261,7 +261,6 @@ static inline bool cp_lane_over(const struct cp_lane *l)
 {
 	return __atomic_load_n(&l->run->over, __ATOMIC_RELAXED) >= l->phase && l->n.enqueued;
 }
-void cp_lane_failed(struct cp_lane *l, struct fl_op *const *ops, unsigned n);
 
 /* verify.c */
 void cp_run_verify(struct cp_lane *l);
