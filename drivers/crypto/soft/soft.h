@@ -55,6 +55,12 @@ struct soft_algo {
 };
 extern const struct soft_algo fl_soft_algos[FL_ALGO_MAX];
 
+/** Which of the SOFT_BASES a key goes with. */
+static inline unsigned fl_soft_base(const struct soft_algo *a, unsigned key_len)
+{
+	return a->family == SOFT_AES ? key_len / 8 - 2 : a->family == SOFT_SM4 ? 3 : 4;
+}
+
 /** All that the libcrypto found can do, from the ciphers that were fetched. */
 void fl_soft_caps(EVP_CIPHER *const evp[SOFT_BASES][SOFT_MODES],
 		  struct fl_crypto_cap caps[FL_ALGO_MAX]);

@@ -61,7 +61,7 @@ const struct soft_algo fl_soft_algos[FL_ALGO_MAX] = {
 /* Whether libcrypto has what it is made of: a provider may leave out SM4 or DES. */
 static bool there(const struct soft_algo *a, EVP_CIPHER *const evp[SOFT_BASES][SOFT_MODES])
 {
-	unsigned base = a->family == SOFT_AES ? 0 : a->family == SOFT_SM4 ? 3 : 4;
+	unsigned base = fl_soft_base(a, 16);
 
 	if (a->way == SOFT_DIGEST || a->way == SOFT_HMAC)
 		return true;

@@ -42,7 +42,7 @@ static const char *bind(struct soft_mb *mb)
 
 	mb->lib = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	if (!mb->lib)
-		return "is not installed (Debian: libipsec-mb1)";
+		return "cannot be loaded (Debian: libipsec-mb1)";
 	*(void **)&version = dlsym(mb->lib, "imb_get_version");
 	*(void **)&text = dlsym(mb->lib, "imb_get_version_str");
 	*(void **)&mb->alloc = dlsym(mb->lib, "alloc_mb_mgr");

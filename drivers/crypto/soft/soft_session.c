@@ -9,19 +9,6 @@
 
 /* ---- contexts ------------------------------------------------------------------------- */
 
-static unsigned base_of(const struct soft_algo *a, unsigned key_len)
-{
-	switch (a->family) {
-	case SOFT_AES:
-		return key_len / 8 - 2;
-	case SOFT_SM4:
-		return 3;
-	case SOFT_DES:
-		break;
-	}
-	return 4;
-}
-
 static EVP_CIPHER_CTX *new_ctx(EVP_CIPHER *cipher, const uint8_t *key, bool encrypt)
 {
 	EVP_CIPHER_CTX *ctx = cipher ? EVP_CIPHER_CTX_new() : NULL;
@@ -47,7 +34,7 @@ static EVP_CIPHER_CTX *new_gcm(EVP_CIPHER *cipher, const uint8_t *key, bool encr
 static bool make_xts(const struct soft_dev *sd, const struct soft_session *s, struct soft_ctx *x)
 {
 	const struct fl_session_conf *c = &s->s.conf;
-	unsigned half = c->key_len / 2, base = base_of(s->cipher, half);
+	unsigned half = c->key_len / 2, base = fl_soft_base(s->cipher, half);
 	EVP_CIPHER *own = sd->evp[base][SOFT_XTS];
 
 	x->evp[SOFT_DATA] = new_ctx(sd->evp[base][SOFT_ECB], s->key, c->encrypt);
@@ -64,7 +51,7 @@ static bool make_cipher(const struct soft_dev *sd, const struct soft_session *s,
 
 	if (s->cipher->way == SOFT_TWEAKED)
 		return make_xts(sd, s, x);
-	evp = sd->evp[base_of(s->cipher, c->key_len)];
+	evp = sd->evp[fl_soft_base(s->cipher, c->key_len)];
 	switch (s->cipher->way) {
 	case SOFT_AEAD_CCM:
 		x->evp[SOFT_DATA] = new_ctx(evp[SOFT_CTR], s->key, true);
@@ -91,7 +78,7 @@ static bool make_auth(const struct soft_dev *sd, const struct soft_session *s, s
 
 	if (s->hash)
 		return true;
-	evp = sd->evp[base_of(s->auth, c->auth_key_len)];
+	evp = sd->evp[fl_soft_base(s->auth, c->auth_key_len)];
 	x->evp[SOFT_MAC] = s->auth->way == SOFT_GMAC
 				   ? new_gcm(evp[SOFT_GCM], s->auth_key, true, c->iv_len)
 				   : new_ctx(evp[SOFT_CBC], s->auth_key, true);
@@ -158,8 +145,8 @@ static void take_key(struct soft_session *s, const struct fl_session_conf *c)
 static int mac_keys(const struct soft_dev *sd, struct soft_session *s)
 {
 	const struct fl_session_conf *c = &s->s.conf;
-	EVP_CIPHER_CTX *cbc =
-		new_ctx(sd->evp[base_of(s->auth, c->auth_key_len)][SOFT_CBC], s->auth_key, true);
+	EVP_CIPHER_CTX *cbc = new_ctx(sd->evp[fl_soft_base(s->auth, c->auth_key_len)][SOFT_CBC],
+				      s->auth_key, true);
 	bool ok = cbc &&
 		  (c->auth == FL_AES_CMAC ? fl_soft_cmac_keys(cbc, s->whole, s->part)
 					  : fl_soft_xcbc_keys(cbc, s->auth_key, s->whole, s->part));
