@@ -155,6 +155,7 @@ struct secm_job {
 	struct secm_vec src, dst;
 	uint8_t *bounce;
 	size_t bounce_used, bounce_size;
+	size_t lent; /* of env->lent */
 	struct fl_model_tlb tlb[TLB_COUNT];
 };
 
@@ -166,8 +167,7 @@ uint8_t fl_secm_check(const struct secm_env *env, struct secm_job *j);
  * SECM_OK, SECM_FAULT, SECM_BAD_SGL; SECM_NO_MEMORY (no error_type) = try again later.
  */
 #define SECM_NO_MEMORY 0xffu
-uint8_t fl_secm_map(const struct secm_env *env, struct secm_job *j, bool dst, uint32_t off,
-		    uint32_t len);
+uint8_t fl_secm_map(struct secm_env *env, struct secm_job *j, bool dst, uint32_t off, uint32_t len);
 bool fl_secm_read(const struct secm_env *env, struct fl_model_tlb *t, uint64_t iova, void *buf,
 		  uint32_t len);
 bool fl_secm_write(const struct secm_env *env, struct fl_model_tlb *t, uint64_t iova,

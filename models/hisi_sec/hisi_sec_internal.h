@@ -32,6 +32,7 @@ struct secm_env {
 	const struct fl_model_iommu *mmu;
 	uint8_t version;   /* 0x21, 0x30 */
 	uint32_t *counter; /* BDs finished: goes into each BD; NULL = leave that field alone */
+	size_t lent;	   /* bytes of large allocations that jobs hold: theirs, 0 at first */
 };
 
 enum secm_begin {
@@ -47,7 +48,7 @@ void fl_secm_job_free(struct secm_job *j);
 
 /** Model engine's thread: reads the BD (a copy of ours), its keys, IV and SGLs; finds the memory.
  */
-enum secm_begin fl_secm_job_begin(const struct secm_env *env, struct secm_job *j,
+enum secm_begin fl_secm_job_begin(struct secm_env *env, struct secm_job *j,
 				  const uint8_t bd[SECM_BD_SIZE]);
 /** Ciphers with their keys ready, a thread's own; NULL = no memory. */
 struct secm_cache *fl_secm_cache_new(void);
@@ -58,7 +59,13 @@ void fl_secm_job_run(struct secm_job *j, struct secm_cache *c);
  * Model engine's thread: brings results that could not be written directly to the client's memory
  * and writes done, icv, flag, error_type and so on into bd. True = BD error (sets SEC error bit 7).
  */
-bool fl_secm_job_finish(const struct secm_env *env, struct secm_job *j, uint8_t bd[SECM_BD_SIZE]);
+bool fl_secm_job_finish(struct secm_env *env, struct secm_job *j, uint8_t bd[SECM_BD_SIZE]);
+
+/**
+ * For a job that was begun and will not be finished: gives back what it holds beyond a little. All
+ * jobs of a function together hold 64 MiB of that; one that needs more is busy meanwhile.
+ */
+void fl_secm_job_drop(struct secm_env *env, struct secm_job *j);
 
 /* ---- workers.c ---------------------------------------------------------------------------- */
 

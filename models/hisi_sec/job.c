@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BOUNCE_KEEP (64u << 10) /* a bounce buffer larger than that is given back */
-
 struct secm_job *fl_secm_job_new(void)
 {
 	struct secm_job *j = calloc(1, sizeof(*j));
@@ -34,8 +32,9 @@ void fl_secm_job_free(struct secm_job *j)
 	free(j);
 }
 
-static void restart(struct secm_job *j)
+static void restart(struct secm_env *env, struct secm_job *j)
 {
+	fl_secm_job_drop(env, j);
 	j->op = SECM_OP_NOTHING;
 	j->error = j->icv = j->c_key_len = j->a_key_len = j->mac_len = 0;
 	j->mac_out = false;
@@ -129,7 +128,7 @@ static bool read_keys(const struct secm_env *env, struct secm_job *j)
 	return true;
 }
 
-static uint8_t map_data(const struct secm_env *env, struct secm_job *j)
+static uint8_t map_data(struct secm_env *env, struct secm_job *j)
 {
 	const struct secm_bd *b = &j->bd;
 	uint32_t first = UINT32_MAX, end = 0;
@@ -152,7 +151,7 @@ static uint8_t map_data(const struct secm_env *env, struct secm_job *j)
 	return fl_secm_map(env, j, true, b->c_off, b->c_len);
 }
 
-static uint8_t prepare(const struct secm_env *env, struct secm_job *j)
+static uint8_t prepare(struct secm_env *env, struct secm_job *j)
 {
 	uint8_t r = fl_secm_check(env, j);
 
@@ -163,10 +162,10 @@ static uint8_t prepare(const struct secm_env *env, struct secm_job *j)
 	return r ? r : map_data(env, j);
 }
 
-enum secm_begin fl_secm_job_begin(const struct secm_env *env, struct secm_job *j,
+enum secm_begin fl_secm_job_begin(struct secm_env *env, struct secm_job *j,
 				  const uint8_t bd[SECM_BD_SIZE])
 {
-	restart(j);
+	restart(env, j);
 	if (!fl_secm_bd_parse(bd, &j->bd)) {
 		j->error = SECM_BAD_TYPE;
 		return SECM_COMPLETED;
@@ -174,8 +173,10 @@ enum secm_begin fl_secm_job_begin(const struct secm_env *env, struct secm_job *j
 	if (j->bd.invalid)
 		return SECM_COMPLETED;
 	j->error = prepare(env, j);
-	if (j->error == SECM_NO_MEMORY)
+	if (j->error == SECM_NO_MEMORY) {
+		fl_secm_job_drop(env, j);
 		return SECM_BUSY;
+	}
 	return j->error ? SECM_COMPLETED : SECM_RUN;
 }
 
@@ -199,7 +200,7 @@ static unsigned flag(const struct secm_bd *b)
 	return b->auth || b->c_mode == SECM_CCM || b->c_mode == SECM_GCM ? 3 : 2;
 }
 
-bool fl_secm_job_finish(const struct secm_env *env, struct secm_job *j, uint8_t bd[SECM_BD_SIZE])
+bool fl_secm_job_finish(struct secm_env *env, struct secm_job *j, uint8_t bd[SECM_BD_SIZE])
 {
 	uint32_t status = 1u | flag(&j->bd) << 7;
 
@@ -214,10 +215,6 @@ bool fl_secm_job_finish(const struct secm_env *env, struct secm_job *j, uint8_t 
 		bd[121] = j->error == SECM_FAULT ? SECM_SVA_FAULT : 0;
 	if (env->counter)
 		fl_secm_put_le32(bd + 124, ++*env->counter);
-	if (j->bounce_size > BOUNCE_KEEP) {
-		free(j->bounce);
-		j->bounce = NULL;
-		j->bounce_size = 0;
-	}
+	fl_secm_job_drop(env, j);
 	return j->error;
 }

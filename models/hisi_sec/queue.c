@@ -320,8 +320,10 @@ void fl_secm_quiesce(struct secm *f)
 
 static void forget(struct secm *f, struct secm_qp *q)
 {
-	while (q->first)
+	while (q->first) {
+		fl_secm_job_drop(&f->env, q->first->job);
 		release(f, q, q->first);
+	}
 	memset(q, 0, sizeof(*q));
 	q->last = &q->first;
 }

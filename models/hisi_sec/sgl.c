@@ -7,7 +7,8 @@
  */
 #include "bd.h"
 
-#include <errno.h>
+#include <fl_io.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ bool fl_secm_read(const struct secm_env *env, struct fl_model_tlb *t, uint64_t i
 	if (!p)
 		return !fl_model_dma_read(env->m, fl_iova(iova), buf, len);
 	memcpy(buf, p, len);
+	fl_compiler_barrier(); /* what is looked at is the copy, whatever the client writes now */
 	return true;
 }
 
@@ -41,7 +43,7 @@ bool fl_secm_write(const struct secm_env *env, struct fl_model_tlb *t, uint64_t 
 
 /* what one side of a job is made of, while it is made */
 struct walk {
-	const struct secm_env *env;
+	struct secm_env *env;
 	struct secm_job *j;
 	struct secm_vec *vec;
 	struct fl_model_tlb *tlb;
@@ -49,32 +51,81 @@ struct walk {
 	uint32_t skip, want; /* bytes still to leave out, still to find */
 };
 
-static bool add(struct secm_vec *v, const struct secm_seg *s)
-{
-	if (v->n == v->cap) {
-		struct secm_seg *t =
-			realloc(v->seg == v->few ? NULL : v->seg, 2 * v->cap * sizeof(*t));
+/* ---- room ------------------------------------------------------------------------------- */
 
-		if (!t)
-			return false;
-		if (v->seg == v->few)
-			memcpy(t, v->few, sizeof(v->few));
-		v->seg = t;
-		v->cap *= 2;
+#define KEEP (64u << 10) /* what a job keeps for the next one */
+#define LEND (64u << 20) /* what all jobs hold beyond that */
+
+static bool lend(struct secm_env *env, struct secm_job *j, size_t bytes)
+{
+	if (bytes <= KEEP)
+		return true;
+	/* one job alone gets what it needs: a BD's length is bounded */
+	if (env->lent > j->lent && env->lent + bytes > LEND)
+		return false;
+	env->lent += bytes;
+	j->lent += bytes;
+	return true;
+}
+
+static void shrink(struct secm_vec *v)
+{
+	if (v->cap * sizeof(v->seg[0]) <= KEEP)
+		return;
+	free(v->seg);
+	v->seg = v->few;
+	v->cap = FL_ARRAY_SIZE(v->few);
+}
+
+void fl_secm_job_drop(struct secm_env *env, struct secm_job *j)
+{
+	shrink(&j->src);
+	shrink(&j->dst);
+	if (j->bounce_size > KEEP) {
+		free(j->bounce);
+		j->bounce = NULL;
+		j->bounce_size = 0;
 	}
-	v->seg[v->n++] = *s;
+	env->lent -= j->lent;
+	j->lent = 0;
+}
+
+static bool grow(struct walk *w)
+{
+	struct secm_vec *v = w->vec;
+	size_t size = 2 * v->cap * sizeof(v->seg[0]);
+	struct secm_seg *t;
+
+	if (!lend(w->env, w->j, size))
+		return false;
+	t = realloc(v->seg == v->few ? NULL : v->seg, size);
+	if (!t)
+		return false;
+	if (v->seg == v->few)
+		memcpy(t, v->few, sizeof(v->few));
+	v->seg = t;
+	v->cap *= 2;
+	return true;
+}
+
+static bool add(struct walk *w, const struct secm_seg *s)
+{
+	if (w->vec->n == w->vec->cap && !grow(w))
+		return false;
+	w->vec->seg[w->vec->n++] = *s;
 	return true;
 }
 
 /* The first piece of memory that needs it brings room for all that the job can need. */
-static uint8_t *bounce(struct secm_job *j, uint32_t len)
+static uint8_t *bounce(struct walk *w, uint32_t len)
 {
+	struct secm_job *j = w->j;
 	size_t all = (size_t)j->bd.a_len + j->bd.a_off + 2 * (size_t)j->bd.c_len + j->bd.c_off;
 	uint8_t *p;
 
 	if (!j->bounce_used && j->bounce_size < all) {
 		free(j->bounce);
-		j->bounce = malloc(all);
+		j->bounce = lend(w->env, j, all) ? malloc(all) : NULL;
 		j->bounce_size = j->bounce ? all : 0;
 	}
 	if (len > j->bounce_size - j->bounce_used)
@@ -84,11 +135,13 @@ static uint8_t *bounce(struct secm_job *j, uint32_t len)
 	return p;
 }
 
+/* ---- pieces ----------------------------------------------------------------------------- */
+
 static uint8_t add_bounced(struct walk *w, uint64_t iova, uint32_t len)
 {
-	struct secm_seg s = { .p = bounce(w->j, len), .len = len, .bounced = true, .iova = iova };
+	struct secm_seg s = { .p = bounce(w, len), .len = len, .bounced = true, .iova = iova };
 
-	if (!s.p || !add(w->vec, &s))
+	if (!s.p || !add(w, &s))
 		return SECM_NO_MEMORY;
 	if (w->prot == FL_DMA_READ && fl_model_dma_read(w->env->m, fl_iova(iova), s.p, len))
 		return SECM_FAULT;
@@ -109,7 +162,7 @@ static uint8_t add_range(struct walk *w, uint64_t iova, uint32_t len)
 			return add_bounced(w, iova, len);
 		left = w->tlb->last - iova;
 		s.len = len - 1 <= left ? len : (uint32_t)left + 1;
-		if (!add(w->vec, &s))
+		if (!add(w, &s))
 			return SECM_NO_MEMORY;
 		iova += s.len;
 		len -= s.len;
@@ -183,8 +236,7 @@ static uint8_t add_sgls(struct walk *w, uint64_t iova)
 	return w->want ? SECM_BAD_SGL : SECM_OK;
 }
 
-uint8_t fl_secm_map(const struct secm_env *env, struct secm_job *j, bool dst, uint32_t off,
-		    uint32_t len)
+uint8_t fl_secm_map(struct secm_env *env, struct secm_job *j, bool dst, uint32_t off, uint32_t len)
 {
 	const struct secm_bd *b = &j->bd;
 	bool apart = dst && b->de;

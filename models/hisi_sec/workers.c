@@ -147,6 +147,8 @@ static int start(struct worker *t)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r)
 		fl_secm_cache_free(t->cache);
+	else
+		pthread_setname_np(t->thread, "fl-sec-worker");
 	return r;
 }
 

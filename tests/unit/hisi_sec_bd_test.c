@@ -328,6 +328,30 @@ static void test_far_output_of_failed(void **state)
 		assert_int_equal(rig.mem[RIG_DIRECT + i], 0x11);
 }
 
+/* Large requests in memory out of reach wait for one another, and give back what they held. */
+static void test_lent(void **state)
+{
+	uint8_t bd[128];
+
+	base_cipher(&x, 3);
+	rig_addresses(&x.q);
+	x.q.src = RIG_IOVA + RIG_DIRECT;
+	x.q.c_len = 3u << 20;
+	rig_bd(3, &x.q, bd);
+	assert_int_equal(rig.env.lent, 0);
+	rig.env.lent = 60u << 20;
+	assert_int_equal(fl_secm_job_begin(&rig.env, rig.job, bd), SECM_BUSY);
+	assert_int_equal(rig.env.lent, 60u << 20);
+	rig.env.lent = 0;
+	assert_int_equal(fl_secm_job_begin(&rig.env, rig.job, bd), SECM_RUN);
+	assert_true(rig.env.lent >= 6u << 20);
+	fl_secm_job_drop(&rig.env, rig.job);
+	assert_int_equal(rig.env.lent, 0);
+	assert_false(rig_do(&rig, bd));
+	assert_int_equal(rig.env.lent, 0);
+	assert_int_equal(bd[114], 0);
+}
+
 /* ---- SGLs -------------------------------------------------------------------------------- */
 
 static uint8_t sgl_error(void)
@@ -428,6 +452,7 @@ static void test_long_chain(void **state)
 	}
 	x.q.src = RIG_IOVA + AT_SGL;
 	assert_int_equal(sgl_error(), 0);
+	assert_int_equal(rig.env.lent, 0);
 	x.q.a_len = most + 1;
 	assert_int_equal(sgl_error(), SECM_BAD_SGL);
 }
@@ -444,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_bad_sgls),
 		cmocka_unit_test(test_long_chain),
 		cmocka_unit_test(test_far_output_of_failed),
+		cmocka_unit_test(test_lent),
 	};
 
 	return cmocka_run_group_tests(tests, runs_open, runs_close);
