@@ -106,7 +106,9 @@ int fl_iommu_map(struct fl_iommu *u, const struct fl_log *log, uint64_t iova, ui
 	unsigned i;
 	int r;
 
-	if (!size || (iova | size) % FL_MODEL_PAGE || e.last < iova || !prot || prot & ~FL_DMA_RW)
+	/* a file's offset too: what a model writes whole must not be misaligned here */
+	if (!size || (iova | size | (fd < 0 ? 0 : off)) % FL_MODEL_PAGE || e.last < iova || !prot ||
+	    prot & ~FL_DMA_RW)
 		return -EINVAL;
 	i = lower(u, iova);
 	if (i < u->n && u->map[i].first <= e.last)

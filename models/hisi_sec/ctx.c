@@ -86,7 +86,7 @@ static void settled(struct secm_qp *q, bool cq)
 		q->sq_ok = true;
 }
 
-/* ---- by mailbox ----------------------------------------------------------------------------- */
+/* ---- by mailbox ------------------------------------------------------------------------------ */
 
 unsigned fl_secm_ctx_set(struct secm *f, bool cq, unsigned qn, uint64_t iova)
 {
@@ -131,8 +131,7 @@ unsigned fl_secm_ctx_dump(struct secm *f, bool cq, unsigned qn, uint64_t iova)
 	return ST_DMA;
 }
 
-/* ---- tables -----------------------------------------------------------------------------------
- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 static bool load(struct secm *f, unsigned qn, bool cq)
 {
@@ -189,14 +188,14 @@ static void write_back(struct secm *f, unsigned qn, bool cq)
 void fl_secm_ctx_write_back(struct secm *f)
 {
 	fl_secm_settle_all(f);
-	for (unsigned qn = 0; qn < f->nq; qn++) {
+	/* those too that the VFT has taken away since */
+	for (unsigned qn = 0; qn < SECM_QPS; qn++) {
 		write_back(f, qn, false);
 		write_back(f, qn, true);
 	}
 }
 
-/* ---- EQ and AEQ --------------------------------------------------------------------------------
- */
+/* ---- EQ and AEQ ------------------------------------------------------------------------------ */
 
 static void parse_eqc(struct secm_eq *q)
 {

@@ -112,8 +112,7 @@ void fl_secm_doorbell_event(struct secm *f, uint64_t v)
 		fl_secm_eq_doorbell(f, &f->aeq, d.idx);
 }
 
-/* ---- doorbells that are memory ----------------------------------------------------------------
- */
+/* ---- doorbells that are memory --------------------------------------------------------------- */
 
 static uint64_t *word(struct secm *f, unsigned qn)
 {

@@ -75,8 +75,7 @@ static unsigned table(struct secm *f, const struct mb *mb)
 	return ST_OK;
 }
 
-/* ---- those that wait ---------------------------------------------------------------------------
- */
+/* ---- those that wait ------------------------------------------------------------------------- */
 
 static bool one_queue(unsigned cmd)
 {

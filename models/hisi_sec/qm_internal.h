@@ -20,7 +20,7 @@
 #define SECM_BATCH   32u	/* descriptors taken of a queue at a time */
 #define SECM_NO_DB   UINT64_MAX /* no doorbell has this value */
 
-/* ---- fault injection ------------------------------------------------------------------------ */
+/* ---- fault injection ----------------------------------------------------------------------- */
 
 enum secm_fault {
 	F_LOST,	   /* no CQE */
@@ -43,7 +43,7 @@ struct secm_inject {
 	uint32_t every, at, count;
 };
 
-/* ---- queues ---------------------------------------------------------------------------------- */
+/* ---- queues -------------------------------------------------------------------------------- */
 
 struct secm_slot {
 	struct secm_slot *next;
@@ -153,15 +153,13 @@ static inline bool fl_secm_v3(const struct secm *f)
 	return f->env.version >= 0x30;
 }
 
-/* ---- regs.c -----------------------------------------------------------------------------------
- */
+/* ---- regs.c -------------------------------------------------------------------------------- */
 
 void fl_secm_regs_reset(struct secm *f);
 uint64_t fl_secm_bar2_read(struct secm *f, uint64_t off, unsigned size);
 void fl_secm_bar2_write(struct secm *f, uint64_t off, unsigned size, uint64_t v);
 
-/* ---- vft.c -------------------------------------------------------------------------------------
- */
+/* ---- vft.c --------------------------------------------------------------------------------- */
 
 /** The access that the PF's registers describe. */
 void fl_secm_vft_go(struct secm *pf);
@@ -171,15 +169,13 @@ void fl_secm_vft_clear(struct secm_chip *c);
 /** Memory initialisation: tables, contexts, mailboxes of all functions. */
 void fl_secm_mem_init(struct secm_chip *c);
 
-/* ---- mailbox.c ---------------------------------------------------------------------------------
- */
+/* ---- mailbox.c ----------------------------------------------------------------------------- */
 
 void fl_secm_mailbox(struct secm *f);
 /** Goes on with one that waits; true when it ended. */
 bool fl_secm_mailbox_poll(struct secm *f);
 
-/* ---- ctx.c: 0, or a mailbox status -------------------------------------------------------------
- */
+/* ---- ctx.c: 0, or a mailbox status --------------------------------------------------------- */
 
 enum secm_mb_status { ST_OK, ST_COMMAND, ST_QUEUE, ST_CONTEXT, ST_DMA };
 
@@ -194,8 +190,7 @@ unsigned fl_secm_eqc_dump(struct secm *f, struct secm_eq *q, uint64_t iova);
 uint32_t fl_secm_eqc_word(const struct secm_eq *q, unsigned i);
 void fl_secm_eqc_write_word(struct secm_eq *q, unsigned i, uint32_t v);
 
-/* ---- doorbell.c ---------------------------------------------------------------------------------
- */
+/* ---- doorbell.c ---------------------------------------------------------------------------- */
 
 /** page: of BAR4, or -1. */
 void fl_secm_doorbell(struct secm *f, int page, uint64_t v);
@@ -205,8 +200,7 @@ bool fl_secm_look(struct secm *f, unsigned qn);
 /** What is in the word now counts no more. */
 void fl_secm_forget_doorbell(struct secm *f, unsigned qn);
 
-/* ---- queue.c ------------------------------------------------------------------------------------
- */
+/* ---- queue.c ------------------------------------------------------------------------------- */
 
 unsigned fl_secm_poll(struct secm *f);
 void fl_secm_activate(struct secm *f, unsigned qn);
@@ -233,8 +227,7 @@ static inline void fl_secm_advance(struct secm_pos *p, uint32_t depth)
 	}
 }
 
-/* ---- event.c ------------------------------------------------------------------------------------
- */
+/* ---- event.c ------------------------------------------------------------------------------- */
 
 void fl_secm_event_reset(struct secm *f);
 /** The queue's CQ has something and is armed. */
@@ -249,8 +242,7 @@ void fl_secm_dma_error(struct secm *f, bool write, unsigned type, unsigned qn);
 void fl_secm_sec_error(struct secm *f, uint32_t bits);
 void fl_secm_abnormal(struct secm_chip *c);
 
-/* ---- message.c ----------------------------------------------------------------------------------
- */
+/* ---- message.c ----------------------------------------------------------------------------- */
 
 unsigned fl_secm_msg_send(struct secm *f, unsigned to, uint64_t msg);
 unsigned fl_secm_msg_read(struct secm *f, unsigned from, uint64_t *msg);
@@ -262,8 +254,7 @@ void fl_secm_msg_ack_pf(struct secm *pf, uint64_t bits);
 bool fl_secm_msg_pending(const struct secm *f);
 void fl_secm_msg_irq(struct secm *f);
 
-/* ---- inject.c -----------------------------------------------------------------------------------
- */
+/* ---- inject.c ------------------------------------------------------------------------------ */
 
 extern const char fl_secm_inject_help[];
 /**

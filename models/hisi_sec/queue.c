@@ -14,8 +14,7 @@
 #define HELP  4u  /* jobs to run here before looking around again, */
 #define LOOKS 16u /* and one more for so many queues: a look at each costs some 10 ns */
 
-/* ---- the list of queues to look at --------------------------------------------------------------
- */
+/* ---- the list of queues to look at ----------------------------------------------------------- */
 
 void fl_secm_activate(struct secm *f, unsigned qn)
 {
@@ -39,8 +38,7 @@ void fl_secm_deactivate(struct secm *f, unsigned qn)
 	}
 }
 
-/* ---- finishing --------------------------------------------------------------------------------
- */
+/* ---- finishing ------------------------------------------------------------------------------- */
 
 static void *reach(struct secm *f, struct fl_model_tlb *tlb, uint64_t iova, uint32_t len,
 		   unsigned prot)
@@ -152,8 +150,7 @@ static unsigned finish_ready(struct secm *f, struct secm_qp *q)
 	return n;
 }
 
-/* ---- taking -------------------------------------------------------------------------------------
- */
+/* ---- taking ---------------------------------------------------------------------------------- */
 
 static bool get_bd(struct secm *f, struct secm_qp *q, uint8_t *bd)
 {
@@ -283,8 +280,7 @@ unsigned fl_secm_poll(struct secm *f)
 	return work;
 }
 
-/* ---- ends -------------------------------------------------------------------------------------
- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 static void wait_for(struct secm *f, const struct secm_slot *s)
 {

@@ -50,7 +50,7 @@ static bool exists(uint32_t off)
 	       (off >= A_BASE && off < A_BASE + SECM_REGS_A);
 }
 
-/* ---- reset values ------------------------------------------------------------------------- */
+/* ---- reset values ---------------------------------------------------------------------------- */
 
 static void caps(struct secm *f)
 {
@@ -87,7 +87,7 @@ void fl_secm_regs_reset(struct secm *f)
 	*fl_secm_reg(f, S_CORES) = fl_secm_v3(f) ? 0xf : 0x17f;
 }
 
-/* ---- reading ------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static bool idle(const struct secm_chip *c)
 {
@@ -230,7 +230,7 @@ uint64_t fl_secm_bar2_read(struct secm *f, uint64_t off, unsigned size)
 	return v >> 8 * (off & 3) & (UINT32_MAX >> (32 - 8 * size));
 }
 
-/* ---- writing ------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void ack_pf(struct secm *f, unsigned half, uint32_t v)
 {

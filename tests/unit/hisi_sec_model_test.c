@@ -103,7 +103,7 @@ static void test_bad_arguments(void **state)
 	assert_int_equal(fun_try(&r, &f, &fl_hisi_sec_vf_model_ops, "pf=1,fn=4"), -EINVAL);
 }
 
-/* ---- registers ------------------------------------------------------------------------------ */
+/* ---- registers ----------------------------------------------------------------------------- */
 
 static void test_reset_values(void **state)
 {
@@ -220,7 +220,7 @@ static void test_errors_and_their_interrupt(void **state)
 	assert_int_equal(rd(&pf, S_INT_STATUS), 0);
 }
 
-/* ---- what Linux does at probe (7.2) ---------------------------------------------------------- */
+/* ---- what Linux does at probe (7.2) -------------------------------------------------------- */
 
 static void linux_registers(bool v3)
 {
@@ -362,8 +362,7 @@ static void test_linux_v3(void **state)
 	linux_request(255, 0, 3);
 }
 
-/* ---- mailbox -----------------------------------------------------------------------------------
- */
+/* ---- mailbox ------------------------------------------------------------------------------- */
 
 static void test_mailbox_widths(void **state)
 {

@@ -182,7 +182,7 @@ static inline void fun_close(struct fun *f)
 	fl_engine_remove(f->r->e, f->m);
 }
 
-/* ---- the steps ---------------------------------------------------------------------------- */
+/* ---- the steps ----------------------------------------------------------------------------- */
 
 /** All sixteen bytes at once. */
 static inline void mb_write(struct fun *f, uint32_t cmd, uint32_t queue, uint64_t data)

@@ -494,6 +494,7 @@ static void test_dma_maps(void **state)
 	assert_int_equal(fl_model_map(m, 0x200000, 0x20000, FL_DMA_RW, fd, 0), -EINVAL);
 	assert_int_equal(fl_model_map(m, 0x200000, 0x1000, FL_DMA_RW, fd, UINT64_MAX - 0xfff),
 			 -EINVAL);
+	assert_int_equal(fl_model_map(m, 0x200000, 0x1000, FL_DMA_RW, fd, 0x801), -EINVAL);
 	/* the very last page */
 	assert_int_equal(fl_model_map(m, UINT64_MAX - 0xfff, 0x1000, FL_DMA_RW, fd, 0), 0);
 	assert_int_equal(fl_model_dma_read(m, fl_iova(UINT64_MAX), buf, 1), 0);
