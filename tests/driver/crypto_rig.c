@@ -328,7 +328,9 @@ void job_make(struct rig *r, struct job *j, unsigned i, const struct rig_want *w
 	memcpy(made, plain, w->before);
 	lay_out(r, j, w);
 	set_fields(r, j, w);
-	memcpy(j->aad, w->aad_apart ? op->aad.va : plain + w->before - w->aad_len, w->aad_len);
+	if (w->aad_len)
+		memcpy(j->aad, w->aad_apart ? op->aad.va : plain + w->before - w->aad_len,
+		       w->aad_len);
 	with_iv.iv = op->iv;
 	if (ref_encrypt(&with_iv, made + w->before, j->digest))
 		fail_msg("the reference cannot do this: algorithms %u, %u, %u bytes",
