@@ -17,10 +17,10 @@ extern "C" {
 /** A driver's own struct begins with it. */
 struct fl_session {
 	struct fl_cryptodev *dev;
-	struct fl_session *next;
-	struct fl_session_conf conf; /* sizes filled in, keys NULL */
-	uint16_t hash_block;	     /* of conf.auth */
-	uint8_t block;		     /* of conf.cipher */
+	struct fl_session *next, **at; /* of the device's; at: what points here */
+	struct fl_session_conf conf;   /* sizes filled in, keys NULL */
+	uint16_t hash_block;	       /* of conf.auth */
+	uint8_t block;		       /* of conf.cipher */
 };
 
 /**

@@ -177,6 +177,9 @@ int fl_session_create(struct fl_cryptodev *d, const struct fl_session_conf *conf
 	i = fl_algo_info(c.auth);
 	s->hash_block = i ? i->hash_block : 0;
 	s->next = d->sessions;
+	s->at = &d->sessions;
+	if (s->next)
+		s->next->at = &s->next;
 	d->sessions = s;
 	*out = s;
 	return 0;
@@ -184,13 +187,11 @@ int fl_session_create(struct fl_cryptodev *d, const struct fl_session_conf *conf
 
 void fl_session_destroy(struct fl_session *s)
 {
-	struct fl_session **p;
-
 	if (!s)
 		return;
-	for (p = &s->dev->sessions; *p != s; p = &(*p)->next)
-		;
-	*p = s->next;
+	*s->at = s->next;
+	if (s->next)
+		s->next->at = s->at;
 	s->dev->ops.session_destroy(s);
 }
 

@@ -469,6 +469,14 @@ static void test_close_with_all(void **state)
 	};
 	struct fl_session *s[3];
 
+	/* in every order */
+	for (unsigned first = 0; first < 6; first++) {
+		for (unsigned i = 0; i < 3; i++)
+			assert_int_equal(fl_session_create(dev, &c, &s[i]), 0);
+		for (unsigned i = 0; i < 3; i++)
+			fl_session_destroy(s[(first + (first < 3 ? i : 2 * i)) % 3]);
+		assert_null(dev->sessions);
+	}
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(fl_session_create(dev, &c, &s[i]), 0);
 	fl_session_destroy(s[1]);
