@@ -224,33 +224,38 @@ def with_models(chip):
 def sec(chip, function, translates, options=''):
     """a SEC2 behind an IOMMU that remaps its interrupts, as Linux wants four of them, and its DMA or not"""
     return Machine(f'{chip}-{function}{options}', f'VT-d{"" if translates else ", of interrupts alone"}',
-                   devices=['intel-iommu,intremap=on,caching-mode=on,aw-bits=48'],
+                   devices=['intel-iommu,intremap=on,caching-mode=on,aw-bits=48', PORTS[0]],
                    append=f'slab_debug=FZP intel_iommu={"on,sm_on" if translates else "off"}',
                    helper=Sec(chip, function, options))
 
 
-def with_sec(chip, function, translates, options=''):
-    what = f'SEC {chip} {function}'
-    return (sec(chip, function, translates, options), [
-        Case(f'{what}: probe and self-tests', crypto.selftest, ('vectors', 0, 40)),
-        Case(f'{what}: self-tests with fuzzing', crypto.selftest, ('fuzzing', 20, 80)),
+def with_sec(machine):
+    what = f'SEC {machine.helper.chip} {machine.helper.function}'
+    return (machine, [
+        Case(f'{what}: probe and self-tests', crypto.selftest),
+        Case(f'{what}: self-tests with fuzzing', crypto.selftest, (10,)),
         Case(f'{what}: AF_ALG beside the generic code', crypto.compare, (40,)),
         Case(f'{what}: FLR during traffic', crypto.reset),
-        Case(f'{what}: unbind during traffic', crypto.remove),
+        Case(f'{what}: unbind during traffic', crypto.unbind),
+        Case(f'{what}: hot-unplug during traffic', crypto.unplug),
         Case(f'{what}: debugfs', crypto.debugfs)])
 
 
-def with_faults(chip):
-    return (sec(chip, 'PF', False, f',inject=bd:{crypto.EACH}'),
+def with_faults(chip, options=''):
+    return (sec(chip, 'PF', False, f'{options},inject=bd:{crypto.EACH}'),
             [Case(f'SEC {chip} PF: {crypto.FAULTS}', crypto.errors)])
+
+
+def crypto_lane():
+    return [with_sec(sec('V2', 'PF', False)), with_sec(sec('V3', 'PF', True)),
+            with_sec(sec('V3', 'VF', False, ',qps=64,caps=on')), with_faults('V2'),
+            with_faults('V3', ',caps=on')]
 
 
 LANES = {'stock': Lane(stock(), 'container', fetch.stock_kernel),
          'events': Lane([(ports(), happenings())], 'container', fetch.stock_kernel),
          'iommufd': Lane(iommufd(), 'iommufd', built_kernel,
                          lambda: kernel.is_built('6.12', FRAGMENT)),
-         'crypto': Lane([with_sec('V2', 'PF', False), with_sec('V3', 'PF', True),
-                         with_sec('V3', 'VF', False, ',qps=64'), with_faults('V2'), with_faults('V3')],
-                        'vfio-user', built_kernel,
-                         lambda: kernel.is_built('6.12', FRAGMENT)),
+         'crypto': Lane(crypto_lane(), 'vfio-user', built_kernel,
+                        lambda: kernel.is_built('6.12', FRAGMENT)),
          'vfio-user': Lane([with_models('e1000e'), with_models('e1000')], 'vfio-user', fetch.stock_kernel)}

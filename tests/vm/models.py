@@ -27,14 +27,17 @@ def tap_refusal():
 
 
 class Port:
-    def __init__(self, slot, options):
-        self.options = options
-        self.address = f'0000:00:{slot:02x}.0'
-        self.model = f'{options.rsplit(",wire=", 1)[0]} of fl-model'
+    """one of fl-model's, in a slot of the root complex or behind a port of it, the first and only one"""
 
-    def device(self, path):
-        return {'driver': 'vfio-user-pci', 'bus': 'pcie.0', 'addr': self.address[-4:-2],
-                'socket': {'type': 'unix', 'path': path}}
+    def __init__(self, slot, options, bus='pcie.0'):
+        self.options, self.bus, self.path = options, bus, ''
+        self.address = f'0000:{int(bus != "pcie.0"):02x}:{slot:02x}.0'
+        self.model = f'{options.rsplit(",wire=", 1)[0]} of fl-model'
+        self.id = f'port-{bus}-{slot}'
+
+    def device(self):
+        return {'driver': 'vfio-user-pci', 'id': self.id, 'bus': self.bus, 'addr': self.address[-4:-2],
+                'socket': {'type': 'unix', 'path': self.path}}
 
 
 class Served:
@@ -49,15 +52,15 @@ class Served:
         argv = [*wrap, 'setpriv', '--pdeathsig', 'KILL', os.path.join(build, 'apps', 'fl-model')]
         args = ['-object', f'memory-backend-memfd,id=ram,size={memory}M,share=on',
                 '-machine', 'memory-backend=ram']
-        paths = [os.path.join(folder, f'port{i}') for i in range(len(self.ports))]
-        for port, path in zip(self.ports, paths):
-            argv += ['--socket', path, port.options]
-            args += ['-device', json.dumps(port.device(path))]
+        for port in self.ports:
+            port.path = os.path.join(folder, port.id)
+            argv += ['--socket', port.path, port.options]
+            args += ['-device', json.dumps(port.device())]
         self.log = os.path.join(folder, 'fl-model')
         with open(self.log, 'w') as f:
             self.proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=f, stderr=f)
         end = time.monotonic() + 10
-        while not all(map(os.path.exists, paths)):
+        while not all(os.path.exists(port.path) for port in self.ports):
             if self.proc.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f'fl-model does not serve: {self.said()}')
             time.sleep(0.02)
@@ -99,13 +102,14 @@ class Models(Served):
 
 
 class Sec(Served):
-    """A function of the SEC2, 'V2' or 'V3'. Linux's driver rings doorbells of a page that it shares with
-    no model: they have to be accesses."""
+    """A function of the SEC2, 'V2' or 'V3', in a slot that it may be pulled out of. Linux's driver writes
+    its doorbells and no more: each has to be an access."""
 
-    def __init__(self, chip, function, options=''):
+    def __init__(self, chip, function, options):
         self.chip, self.function = chip, function
+        self.title = f'{chip} {function}{options}'
         model = {'PF': 'hisi_sec', 'VF': 'hisi_sec_vf'}[function]
-        super().__init__(Port(2, f'{model},version={chip[1:]}{options},doorbells=trap'))
+        super().__init__(Port(0, f'{model},version={chip[1:]}{options},doorbells=trap', 'rp1'))
 
 
 class OtherPort:
