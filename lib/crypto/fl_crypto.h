@@ -120,7 +120,7 @@ struct fl_crypto_cap {
 	struct fl_sizes key, iv, digest;
 	uint32_t aad_max; /* of AEAD; of a MAC: in chains */
 	uint32_t len_max; /* bytes of one op, AAD included */
-	bool empty;	  /* takes 0 bytes; AEAD: of payload, where there is AAD */
+	bool empty;	  /* takes 0 bytes, of payload and AAD too; a chain: if both of it do */
 	bool stream;	  /* digest in parts */
 };
 

@@ -220,34 +220,8 @@ static void test_ccm_length(void **state)
 	rig_keys_free(&k);
 }
 
-/* ciphertext stealing of one block: there is nothing to steal from; as CBC, or not at all */
-static void test_steal_from_none(void **state)
-{
-	struct rig *r = *state;
-
-	for (const struct fl_crypto_cap *c = r->info.caps; c->algo; c++) {
-		struct fl_session_conf conf = { .type = FL_CRYPTO_CIPHER, .cipher = c->algo };
-		struct rig_want w = { .len = 16, .layout = RIG_FLAT };
-		static struct job job;
-		struct rig_keys k;
-		struct fl_op *got;
-
-		if (!strstr(fl_algo_info(c->algo)->name, "-cs"))
-			continue;
-		conf.key_len = c->key.min;
-		assert_int_equal(rig_keys(r, &conf, &k), 0);
-		w.keys = &k;
-		job_make(r, &job, 0, &w);
-		rig_send(fl_cryptodev_qp(r->d, 0), &job.op, 1);
-		rig_recv(fl_cryptodev_qp(r->d, 0), &got, 1);
-		job_check(&job, got->status == FL_OP_INVALID ? FL_OP_INVALID : FL_OP_OK);
-		fl_op_free(&got, 1);
-		rig_keys_free(&k);
-	}
-}
-
 const struct CMUnitTest crypto_limit_tests[] = {
 	CRYPTO_TEST(test_longest), CRYPTO_TEST(test_most_aad),	 CRYPTO_TEST(test_most_segments),
-	CRYPTO_TEST(test_empty),   CRYPTO_TEST(test_ccm_length), CRYPTO_TEST(test_steal_from_none),
+	CRYPTO_TEST(test_empty),   CRYPTO_TEST(test_ccm_length),
 };
 const size_t crypto_limit_count = FL_ARRAY_SIZE(crypto_limit_tests);
