@@ -176,6 +176,9 @@ static int probe(struct fl_dev *dev, const struct fl_driver_id *id, void **priv)
 	qc = fl_qm_caps(s->qm);
 	s->v3 = qc->version >= FL_QM_V3;
 	s->intr = qc->irqs && fl_dev_irq_count(dev, FL_IRQ_MSI) >= qc->irqs;
+	/* a virtual function's is its physical one's to open, which every driver of that does */
+	if (qc->vf)
+		s->prefetch = fl_sec_can_prefetch(s->qm);
 	s->watch_ticks = WATCH_SEC * fl_cycles_hz();
 	snprintf(s->chip, sizeof(s->chip), "SEC2 %s %s", s->v3 ? "V3" : "V2", qc->vf ? "VF" : "PF");
 	fl_sec_caps_init(s);

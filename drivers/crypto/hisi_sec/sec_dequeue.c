@@ -108,18 +108,25 @@ static SEC_APART uint16_t take_odd(struct fl_sec_qp *q, struct fl_op **ops, uint
 
 /* ---- a device that does not answer ------------------------------------------------------ */
 
-/* nothing came though something is in flight: for how long has the oldest been the oldest? */
+/*
+ * Nothing came though something is in flight. Only the time that we really looked counts, so that a
+ * process which was asleep does not blame the device.
+ */
 static SEC_APART void watch(struct fl_sec_qp *q)
 {
 	struct fl_sec *s = fl_sec_of(q->qp.dev);
-	uint64_t now = fl_cycles();
+	uint64_t now = fl_cycles(), step = now - q->watch_last, most = s->watch_ticks / 8;
 
-	if (!q->watching || q->watch_head != q->head) {
+	q->watch_last = now;
+	if (!q->watching || q->watch_done != q->stats.dequeued) {
 		q->watching = true;
-		q->watch_head = q->head;
-		q->watch_since = now;
-	} else if (now - q->watch_since > s->watch_ticks) {
-		q->watch_since = now;
+		q->watch_done = q->stats.dequeued;
+		q->watch_idle = 0;
+		return;
+	}
+	q->watch_idle += step < most ? step : most;
+	if (q->watch_idle > s->watch_ticks) {
+		q->watch_idle = 0;
 		fl_sec_failed(s);
 	}
 }

@@ -65,8 +65,8 @@ static inline __attribute__((always_inline)) bool put_plain(struct fl_sec_qp *q,
 	struct fl_sec_bd *bd;
 
 	if (fl_unlikely((op_word(op) & ONE_WHOLE_MASK) != ONE_WHOLE ||
-			len - x->len_min > x->len_span || (len & x->len_mask) || !op->src->area ||
-			!plain_seg(op->src, q->space, off, len, &src)))
+			len - x->len_min > x->len_span || (len & x->len_mask) || !op->src ||
+			!op->src->area || !plain_seg(op->src, q->space, off, len, &src)))
 		return false;
 	dst = src;
 	if (op->dst) {
@@ -344,7 +344,7 @@ static SEC_APART bool put_any(struct fl_sec_qp *q, struct fl_op *op, uint16_t nu
 	struct fl_sec_bd *bd = fl_sec_bd_at(q, p.at);
 	int rc = -EINVAL;
 
-	if (x && x->dev == q->qp.dev) {
+	if (x && x->s.dev == q->qp.dev) {
 		p.verify = x->verify;
 		p.ok_mask = x->ok_mask;
 		p.ok = x->ok;
@@ -401,7 +401,7 @@ static inline __attribute__((always_inline)) uint16_t enqueue(struct fl_qp *qp, 
 		const struct fl_sec_session *x = (const struct fl_sec_session *)op->session;
 		uint16_t number = (uint16_t)(q->tail + i);
 
-		if (fl_likely(x && x->dev == qp->dev && x->path == SEC_PATH_CIPHER &&
+		if (fl_likely(x && x->s.dev == qp->dev && x->path == SEC_PATH_CIPHER &&
 			      put_plain(q, x, op, number, v3, prefetch)))
 			continue;
 		if (!put_any(q, op, number))

@@ -29,12 +29,20 @@ static void user_domain(struct fl_qm *qm, bool v3)
 	}
 }
 
+bool fl_sec_can_prefetch(struct fl_qm *qm)
+{
+	uint32_t caps;
+
+	if (fl_qm_caps(qm)->version < FL_QM_V3)
+		return false;
+	caps = rd(qm, SEC_CAP_VERSION);
+	/* version 0: what the generation can */
+	return !(caps & 0xff) || caps & SEC_CAP_PREFETCH;
+}
+
 static void open_prefetch(struct fl_sec *s, struct fl_qm *qm)
 {
-	uint32_t caps = rd(qm, SEC_CAP_VERSION);
-
-	/* version 0: the chip's own answer is that it can */
-	if (caps & 0xff && !(caps & SEC_CAP_PREFETCH))
+	if (!fl_sec_can_prefetch(qm))
 		return;
 	change(qm, SEC_PREFETCH_CFG, SEC_PREFETCH_OPEN, 0);
 	s->prefetch = !fl_qm_wait(qm, SEC_PREFETCH_CFG, SEC_PREFETCH_OFF, 0);
@@ -61,8 +69,7 @@ static int init(struct fl_qm *qm, void *arg)
 		return rc;
 	change(qm, SEC_CONTROL, 0, SEC_CONTROL_TRNG);
 	user_domain(qm, v3);
-	if (v3)
-		open_prefetch(s, qm);
+	open_prefetch(s, qm);
 	wr(qm, SEC_AM_MAX_TRANS, 0x2060);
 	wr(qm, SEC_CORES, cores(qm, v3));
 	if (!v3) {

@@ -18,6 +18,7 @@
 #define SEC_SEGS_MAX 255u
 
 extern const struct fl_qm_engine fl_sec_engine;
+bool fl_sec_can_prefetch(struct fl_qm *qm);
 extern const struct fl_driver fl_sec_driver;
 
 /** Pinned memory of the device's space. */
@@ -94,9 +95,9 @@ struct fl_sec_session {
 	struct fl_session s; /* first; the core's */
 
 	/* data plane: nothing in it changes */
-	const struct fl_cryptodev *dev FL_CACHE_ALIGNED;
-	uint32_t len_min, len_span, len_mask; /* payload: len - min <= span, no bit of the mask */
-	uint32_t ok_mask, ok;		      /* status word of a BD that went well */
+	uint32_t len_min FL_CACHE_ALIGNED;
+	uint32_t len_span, len_mask; /* payload: len - min <= span, no bit of the mask */
+	uint32_t ok_mask, ok;	     /* status word of a BD that went well */
 	uint32_t aad_max;
 	uint8_t path;	/* enum fl_sec_path */
 	bool empty;	/* ciphers: no bytes are no work; chains: but for the MAC of the AAD */
@@ -169,10 +170,9 @@ struct fl_sec_qp {
 	uint16_t *chunk_next; /* list of free ones, lists of requests */
 	uint16_t chunk_free;
 
-	/* is the device at work? See fl_sec_watch() */
-	uint16_t watch_head;
+	/* is the device at work? See watch() */
 	bool watching;
-	uint64_t watch_since;
+	uint64_t watch_done, watch_last, watch_idle;
 
 	/* in flight when the device was stopped, not dequeued yet; statuses are set */
 	struct fl_op **parked;

@@ -135,6 +135,8 @@ int fl_sec_qp_arm(struct fl_qp *qp)
 	eventfd_t told;
 
 	(void)eventfd_read(q->hw->fd, &told);
+	if (q->hw->fd < 0)
+		return -EOPNOTSUPP;
 	/* these wait already, and the device knows nothing of them */
 	if (q->done_too || q->nparked > q->parked_at)
 		return eventfd_write(q->hw->fd, 1) ? -errno : 0;

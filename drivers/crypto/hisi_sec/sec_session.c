@@ -251,7 +251,6 @@ int fl_sec_session_create(struct fl_cryptodev *d, const struct fl_session_conf *
 	rc = fill(s, x, c);
 	if (rc)
 		goto err;
-	x->dev = d;
 	*out = &x->s;
 	return 0;
 err:
