@@ -36,6 +36,9 @@ CASES = (
     ('sha2-256-hmac', ['--optype', 'auth-only', '--auth-algo', 'sha2-256-hmac', '--auth-op',
                        'generate', '--auth-key-sz', '32', '--digest-sz', '32']),
 )
+# what the SEC driver's own cost is measured on (ours_crypto.c)
+OFFLOAD = ('aes-128-cbc', 64)
+OFFLOAD_METRICS = ('SEC2 V2 op, burst 32', 'SEC2 V3 op, burst 32')
 COMMON = ['--ptest', 'throughput', '--burst-sz', '32', '--silent']
 
 
@@ -52,17 +55,17 @@ def run(argv, fifo, who):
     return done.stdout
 
 
-def peer_gbps(cpus, huge, fifo, options, size, ops):
-    """The peer's main thread spins until the other is done: it has a CPU of its own."""
+def peer_run(cpus, huge, fifo, options, size, ops):
+    """Gbit/s, and TSC ticks an op. The peer's main thread spins until the other is done: it has a CPU of its own."""
     memory = ['--in-memory', '--single-file-segments'] if huge else ['--no-huge', '--no-shconf']
     out = run(['dpdk-test-crypto-perf', '--lcores', f'0@{cpus[0]},1@{cpus[-1]}', '--no-pci',
                '--no-telemetry', '-m', str(2 * PAGES), *memory, '--vdev', PEER, '--', '--devtype',
                PEER, *COMMON, *options, '--buffer-sz', str(size), '--total-ops', str(ops),
                '--csv-friendly'], fifo, 'dpdk-test-crypto-perf')
-    row = re.search(rf'^\d+,{size},32,(\d+),(\d+),(?:[^,]*,){{3}}([\d.]+),', out, re.M)
+    row = re.search(rf'^\d+,{size},32,(\d+),(\d+),(?:[^,]*,){{3}}([\d.]+),([\d.]+)$', out, re.M)
     if not row or int(row.group(2)) != ops:
         raise SideError('dpdk-test-crypto-perf printed no row of all its ops')
-    return float(row.group(3))
+    return float(row.group(3)), float(row.group(4))
 
 
 def ours_gbps(build, cpus, uri, fifo, options, size, ops):
@@ -76,6 +79,13 @@ def ours_gbps(build, cpus, uri, fifo, options, size, ops):
     if row['failed_ops']:
         raise SideError(f'fl-crypto-perf: {row["failed_ops"]} ops failed')
     return row['gbit_per_s']
+
+
+def beside_driver(results, ticks):
+    """What the CPU needs for the whole of such an op stands beside what an offload of it costs."""
+    for metric in results.metrics:
+        if metric in OFFLOAD_METRICS:
+            results.add(metric, results.metrics[metric]['unit'], 'peer', ticks, PEER)
 
 
 def total_ops(size, quick):
@@ -98,9 +108,11 @@ def measure(build, runs, quick, huge, results, progress, uri='soft:ipsec-mb', fi
                     ours = ours_gbps(build, cpus, uri, fifo, options, size, ops)
                     progress.show(f'{metric}: ours {ours:.2f}')
                     results.add(metric, UNIT, 'ours', ours, PEER)
-                    peer = peer_gbps(cpus, huge, fifo, options, size, ops)
+                    peer, ticks = peer_run(cpus, huge, fifo, options, size, ops)
                     progress.show(f'{metric}: {PEER} {peer:.2f}')
                     results.add(metric, UNIT, 'peer', peer, PEER)
+                    if (name, size) == OFFLOAD:
+                        beside_driver(results, ticks)
     except (SideError, OSError, subprocess.TimeoutExpired) as e:
         results.note(f'crypto: {e}')
         return 1
