@@ -239,16 +239,17 @@ static bool crypto_sections(struct bench_crypto *b, unsigned burst, unsigned cou
 }
 
 static void crypto_samples(struct bench_crypto *b, const struct opts *o, const char *chip,
-			   unsigned burst)
+			   unsigned burst, const char *where)
 {
 	static const char *const parts[] = { "op", "enqueue", "dequeue" };
 	unsigned count = SAMPLE_PACKETS / SECTION;
-	char names[3][64];
+	char names[3][96];
 	uint64_t sum[2];
 	bool any = false;
 
 	for (unsigned i = 0; i < 3; i++) {
-		snprintf(names[i], sizeof(names[i]), "%s %s, burst %u", chip, parts[i], burst);
+		snprintf(names[i], sizeof(names[i]), "%s %s, burst %u%s", chip, parts[i], burst,
+			 where);
 		any |= wanted(o, names[i]);
 	}
 	if (!any || !crypto_sections(b, burst, count / 16, sum) ||
@@ -269,7 +270,12 @@ static int run_crypto(const struct opts *o)
 
 		for (unsigned r = 0; r < o->runs; r++)
 			for (unsigned i = 0; i < NBURSTS; i++)
-				crypto_samples(b, o, chips[v3], bursts[i]);
+				crypto_samples(b, o, chips[v3], bursts[i], "");
+		if (!o->one_core && o->other_cpu >= 0 && !ours_crypto_remote(b, o->other_cpu)) {
+			for (unsigned r = 0; r < o->runs; r++)
+				crypto_samples(b, o, chips[v3], 32, ", completed by another core");
+			ours_crypto_remote(b, -1);
+		}
 		ours_crypto_close(b);
 	}
 	return 0;

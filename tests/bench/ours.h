@@ -22,6 +22,8 @@ void ours_crypto_close(struct bench_crypto *b);
 /** Ticks for SECTION requests; *n = how many were taken, or came back well. */
 uint64_t ours_crypto_enqueue(struct bench_crypto *b, unsigned burst, unsigned *n);
 uint64_t ours_crypto_dequeue(struct bench_crypto *b, unsigned burst, unsigned *n);
+/** The device's part on CPU `cpu` instead of in the caller; -1 = in the caller. */
+int ours_crypto_remote(struct bench_crypto *b, int cpu);
 /** The device's part, not timed: completes what was rung. */
 unsigned ours_crypto_device(struct bench_crypto *b);
 

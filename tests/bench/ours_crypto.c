@@ -4,6 +4,8 @@
  * completes descriptors between the timed sections. One operation is AES-128-CBC of 64 bytes in
  * place.
  */
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +15,8 @@
 #include "ours.h"
 
 #define PAYLOAD 64u
+
+enum { IDLE, WORK, LEAVE };
 
 struct bench_crypto {
 	struct fake_sec dev;
@@ -25,6 +29,12 @@ struct bench_crypto {
 	struct fl_dma_area *area;
 	struct fl_op *ops[SECTION];
 	struct fl_seg segs[SECTION];
+
+	/* the thread that completes on another core */
+	pthread_t completer;
+	bool remote;
+	int want; /* IDLE, WORK, LEAVE */
+	unsigned done;
 };
 
 static int make_session(struct bench_crypto *b)
@@ -133,9 +143,56 @@ uint64_t ours_crypto_enqueue(struct bench_crypto *b, unsigned burst, unsigned *n
 	return t;
 }
 
+static void *complete(void *arg)
+{
+	struct bench_crypto *b = arg;
+
+	for (;;) {
+		int want = __atomic_load_n(&b->want, __ATOMIC_ACQUIRE);
+
+		if (want == LEAVE)
+			return NULL;
+		if (want == WORK) {
+			b->done = fake_sec_run(&b->dev, 0, SECTION);
+			__atomic_store_n(&b->want, IDLE, __ATOMIC_RELEASE);
+		}
+		fl_pause();
+	}
+}
+
+int ours_crypto_remote(struct bench_crypto *b, int cpu)
+{
+	pthread_attr_t attr;
+	cpu_set_t set;
+	int err;
+
+	if (b->remote) {
+		__atomic_store_n(&b->want, LEAVE, __ATOMIC_RELEASE);
+		pthread_join(b->completer, NULL);
+		b->want = IDLE;
+		b->remote = false;
+	}
+	if (cpu < 0)
+		return 0;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	pthread_attr_init(&attr);
+	err = pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+	if (!err)
+		err = pthread_create(&b->completer, &attr, complete, b);
+	pthread_attr_destroy(&attr);
+	b->remote = !err;
+	return -err;
+}
+
 unsigned ours_crypto_device(struct bench_crypto *b)
 {
-	return fake_sec_run(&b->dev, 0, SECTION);
+	if (!b->remote)
+		return fake_sec_run(&b->dev, 0, SECTION);
+	__atomic_store_n(&b->want, WORK, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&b->want, __ATOMIC_ACQUIRE) == WORK)
+		fl_pause();
+	return b->done;
 }
 
 uint64_t ours_crypto_dequeue(struct bench_crypto *b, unsigned burst, unsigned *n)
