@@ -4,6 +4,7 @@
  * memory must be the same byte for byte. Each request is turned round afterwards: decrypted or
  * verified, a part of them with a bit of the tag or text changed.
  */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -311,11 +312,14 @@ static void exchange(struct state *s, unsigned d, struct fl_op **ops, unsigned n
 	uint64_t end = fl_now_ns() + RIG_WAIT_NS;
 	struct rig_dev *dev = &s->rig.dev[d];
 	struct fl_op *back[PAIRS];
-	unsigned given = 0, got = 0;
+	unsigned given = 0, got = 0, n_back;
 
 	while (got < n) {
 		given += fl_op_enqueue(dev->qp, ops + given, (uint16_t)(n - given));
-		got += fl_op_dequeue(dev->qp, back, PAIRS);
+		n_back = fl_op_dequeue(dev->qp, back, PAIRS);
+		got += n_back;
+		if (!n_back)
+			sched_yield();
 		if (fl_now_ns() >= end) {
 			fprintf(stderr, "%s stopped answering\n", dev->uri);
 			exit(1);

@@ -3,6 +3,7 @@
  * One case, all at once in as many layouts of memory as there are: each in a slot of its own, whose
  * every other byte must stay as it was.
  */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ struct slot {
 	struct fl_op *op;
 	enum layout layout;
 	uint8_t *mem, *before; /* SLOT bytes each; mem is the device's */
+	size_t used;	       /* of them by this case */
 	struct fl_seg src[RIG_SEGS], dst[RIG_SEGS];
 	uint32_t done; /* of a stream */
 };
@@ -137,7 +139,9 @@ static uint32_t place(struct runner *r, struct slot *s, const struct vec *v)
 	uint8_t *at = s->mem + 1 + rig_rnd(&r->rig, 63), *aad = at;
 	struct fl_op *op = s->op;
 
-	memset(s->mem, 0x5a, SLOT);
+	/* what two sides can take at most, with the gaps of their segments */
+	s->used = 3ul * (n + v->aad.len) + 4096;
+	memset(s->mem, 0x5a, s->used);
 	if (is_split(s->layout)) {
 		at = rig_cut(&r->rig, at, n, s->src, &op->nsrc);
 		aad = at + rig_rnd(&r->rig, 17);
@@ -196,7 +200,7 @@ static void fill(struct runner *r, struct slot *s, const struct vec *v, struct f
 	s->done = 0;
 	if (s->layout == STREAM)
 		set_part(s, v, lead);
-	memcpy(s->before, s->mem, SLOT);
+	memcpy(s->before, s->mem, s->used);
 }
 
 /* ---- what came back ---------------------------------------------------------------------------
@@ -218,7 +222,7 @@ static const char *wrong(struct slot *s, const struct vec *v)
 	/* the AAD may stand before the payload in the destination as well */
 	if (s->layout == FLAT && v->aad.len && !memcmp(s->dst->va, v->aad.p, v->aad.len))
 		memcpy(s->before + (s->dst->va - s->mem), v->aad.p, v->aad.len);
-	return memcmp(s->mem, s->before, SLOT) ? "output, or bytes beside it" : NULL;
+	return memcmp(s->mem, s->before, s->used) ? "output, or bytes beside it" : NULL;
 }
 
 /* gives n ops and takes them back, the further parts of a stream as well */
@@ -243,6 +247,8 @@ static bool exchange(struct runner *r, struct fl_op **ops, unsigned n, const str
 			}
 		} else if (fl_now_ns() >= end) {
 			return false;
+		} else {
+			sched_yield();
 		}
 	}
 	return true;
