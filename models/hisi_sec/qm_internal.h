@@ -221,7 +221,10 @@ static inline uint32_t fl_secm_waiting(const struct secm_qp *q)
 }
 static inline void fl_secm_advance(struct secm_pos *p, uint32_t depth)
 {
-	if (++p->idx >= depth) {
+	/* an EQ of 65536 wraps too */
+	if (p->idx + 1u < depth) {
+		p->idx++;
+	} else {
 		p->idx = 0;
 		p->sig = !p->sig;
 	}

@@ -211,8 +211,8 @@ static const struct {
 	{ QM_CAP_EQ_DEPTH, 0x0400ffff }, { QM_CAP_EQ_DEPTH, 0x00100800 },
 	{ QM_CAP_SQ_DEPTH, 0x04000001 }, { QM_CAP_IRQS, 0 },
 	{ QM_CAP_IRQS, 0xffff0003 },	 { QM_CAP_AEQ_IRQ, 0x10004 },
-	{ QM_CAP_EQ_IRQ, 0x1ffff },	 { QM_QP_TOTALS, 0 },
-	{ QM_QP_TOTALS, 0x7ff },
+	{ QM_CAP_EQ_IRQ, 0x1ffff },	 { QM_CAP_EQ_IRQ, 0 },
+	{ QM_QP_TOTALS, 0 },		 { QM_QP_TOTALS, 0x7ff },
 };
 static unsigned odd_cap;
 
@@ -717,6 +717,7 @@ static void test_reset(void **state)
 	f->no_mem_init = true;
 	assert_int_equal(fl_qm_reset(f->qm), -ETIMEDOUT);
 	f->no_mem_init = false;
+	assert_int_equal(fl_qm_start(f->qm, 3, true), -EBUSY);
 	assert_int_equal(fl_qm_reset(f->qm), 0);
 	fl_qm_qp_destroy(q);
 }

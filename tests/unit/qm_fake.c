@@ -183,12 +183,20 @@ static int region_info(struct fl_vfio_dev *d, unsigned index, struct fl_vfio_reg
 	return 0;
 }
 
+/* through the kernel a BAR is SIGBUS before memory space is on */
+static void expect_memory_space(const struct fq *f, unsigned index)
+{
+	if (index != FL_VFIO_REGION_CONFIG)
+		assert_true(f->cfg[PCI_COMMAND] & PCI_COMMAND_MEMORY);
+}
+
 static int region_read(struct fl_vfio_dev *d, unsigned index, uint64_t off, void *buf, size_t len)
 {
 	struct fq *f = of(d);
 
 	if (f->gone)
 		return -ENODEV;
+	expect_memory_space(f, index);
 	memset(buf, 0xff, len);
 	if (index == FL_VFIO_REGION_CONFIG && off + len <= sizeof(f->cfg))
 		memcpy(buf, f->cfg + off, len);
@@ -205,6 +213,7 @@ static int region_write(struct fl_vfio_dev *d, unsigned index, uint64_t off, con
 
 	if (f->gone)
 		return -ENODEV;
+	expect_memory_space(f, index);
 	assert_in_range(len, 1, 16);
 	memcpy(v, buf, len);
 	if (index == FL_VFIO_REGION_CONFIG) {

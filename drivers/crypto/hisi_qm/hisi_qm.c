@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Life of a function: bring-up, start, stop, reset, close. */
+#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -386,15 +387,25 @@ static void quiesce(struct fl_qm *qm)
 	fl_qm_msg_vfs_stop(qm, QM_ANSWER_MS);
 	if (!fl_qm_v3(qm)) {
 		fl_qm_wr(qm, QM_PEH_VENDOR_ID, 0x5a5a);
-		if (!fl_qm_wait(qm, QM_PEH_VENDOR_ID, UINT32_MAX, 0x5a5a)) {
-			fl_qm_wr(qm, QM_PEH_VENDOR_ID, 0x19e5);
-			(void)!fl_qm_wait(qm, QM_PEH_VENDOR_ID, UINT32_MAX, 0x19e5);
-		}
+		(void)!fl_qm_wait(qm, QM_PEH_VENDOR_ID, UINT32_MAX, 0x5a5a);
+		fl_qm_wr(qm, QM_PEH_VENDOR_ID, 0x19e5);
+		(void)!fl_qm_wait(qm, QM_PEH_VENDOR_ID, UINT32_MAX, 0x19e5);
 		(void)!fl_qm_wait(qm, QM_PEH_DFX_INFO0, UINT32_MAX, 0);
 	} else {
 		(void)!fl_qm_wait(qm, QM_PEH_DFX_INFO0, 5, 0);
 		(void)!fl_qm_wait(qm, QM_PEH_DFX_INFO1, 0xf0000, 0);
 	}
+}
+
+/*
+ * Memory space is off after a reattach, and may be after a reset: then nothing is left that could
+ * do DMA, and a register, through the kernel, would be SIGBUS.
+ */
+static int reach_registers(struct fl_qm *qm)
+{
+	bool on = fl_dev_cfg_read(qm->dev, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
+
+	return on ? 0 : fl_dev_enable(qm->dev, true);
 }
 
 static int reset_function(struct fl_qm *qm)
@@ -420,7 +431,11 @@ int fl_qm_reset(struct fl_qm *qm)
 	fl_qm_stop(qm);
 	if (fl_dev_removed(qm->dev))
 		return -ENODEV;
-	rc = fl_qm_msg_wait_done(qm);
+	/* one that fails leaves nothing that could start */
+	qm->unclean = true;
+	rc = reach_registers(qm);
+	if (!rc)
+		rc = fl_qm_msg_wait_done(qm);
 	if (!rc)
 		rc = reset_function(qm);
 	if (!rc)

@@ -3,6 +3,8 @@
  * What the function is and has. V2 has no capability registers, and V3 may leave them out; then
  * the constants of the generation hold. All of it is the device's word, and bounded here.
  */
+#include <string.h>
+
 #include "hisi_qm_internal.h"
 
 #define IRQS_MAX  32u /* of MSI */
@@ -79,6 +81,9 @@ static int read_irqs(struct fl_qm *qm)
 		return nonsense(qm, QM_CAP_IRQS, v);
 	qm->caps.irqs = (uint8_t)fl_pow2_up(n);
 	rc = read_vector(qm, QM_CAP_EQ_IRQ, &qm->vec_eq);
+	/* a queue would wait for ever */
+	if (!rc && qm->vec_eq == QM_NO_VECTOR)
+		rc = nonsense(qm, QM_CAP_EQ_IRQ, 0);
 	if (!rc)
 		rc = read_vector(qm, QM_CAP_AEQ_IRQ, &qm->vec_aeq);
 	if (!rc)
@@ -147,6 +152,12 @@ int fl_qm_identify(struct fl_qm *qm)
 		       (unsigned long long)size, QM_BAR_VF_SIZE);
 		return -ENODEV;
 	}
+	if (!fl_bar_ptr(qm->dev, FL_QM_BAR, QM_MAILBOX, 16) &&
+	    strcmp(fl_dev_transport(qm->dev), "vfio-user") != 0)
+		qm_warn(qm, "BAR %u is not mapped, so that the kernel cuts the mailbox's 16 bytes "
+			    "in pieces, which the chip may not take: bind plain vfio-pci, and "
+			    "look whether the BAR has whole pages",
+			FL_QM_BAR);
 	qm->caps.version = rev < FL_QM_V3 ? FL_QM_V2 : FL_QM_V3;
 	qm->caps.vf = size < QM_BAR_PF_SIZE;
 	constants(qm);

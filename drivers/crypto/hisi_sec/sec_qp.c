@@ -133,16 +133,21 @@ int fl_sec_qp_arm(struct fl_qp *qp)
 {
 	struct fl_sec_qp *q = fl_sec_qp_of(qp);
 	eventfd_t told;
+	int rc;
 
+	if (q->hw->fd < 0)
+		return -EOPNOTSUPP;
 	(void)eventfd_read(q->hw->fd, &told);
 	if (q->hw->fd < 0)
 		return -EOPNOTSUPP;
 	/* these wait already, and the device knows nothing of them */
 	if (q->done_too || q->nparked > q->parked_at)
 		return eventfd_write(q->hw->fd, 1) ? -errno : 0;
-	/* it says the head too */
-	q->unrung = 0;
-	return fl_qm_qp_arm(q->hw);
+	rc = fl_qm_qp_arm(q->hw);
+	/* it said the head too */
+	if (!rc)
+		q->unrung = 0;
+	return rc;
 }
 
 int fl_sec_qp_stats(struct fl_qp *qp, struct fl_qp_stats *out)

@@ -35,7 +35,8 @@ static bool make_xts(const struct soft_dev *sd, const struct soft_session *s, st
 {
 	const struct fl_session_conf *c = &s->s.conf;
 	unsigned half = c->key_len / 2, base = fl_soft_base(s->cipher, half);
-	EVP_CIPHER *own = sd->evp[base][SOFT_XTS];
+	/* from 3.2 on OpenSSL's SM4-XTS is GB/T 17964's unless it is told otherwise */
+	EVP_CIPHER *own = s->cipher->family == SOFT_AES ? sd->evp[base][SOFT_XTS] : NULL;
 
 	x->evp[SOFT_DATA] = new_ctx(sd->evp[base][SOFT_ECB], s->key, c->encrypt);
 	x->evp[SOFT_TWEAK] = new_ctx(sd->evp[base][SOFT_ECB], s->key + half, true);
