@@ -111,6 +111,22 @@ static inline uint64_t fl_cycles(void)
 #endif
 }
 
+/** Statistics: one thread counts, any may read meanwhile, and a number is whole. */
+static inline void fl_stat_add(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/** A struct of such counters, of that many bytes. */
+static inline void fl_stats_read(void *out, const void *counters, size_t bytes)
+{
+	const uint64_t *from = (const uint64_t *)counters;
+	uint64_t *to = (uint64_t *)out;
+
+	for (size_t i = 0; i < bytes / sizeof(*to); i++)
+		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
+
 /** Tells the core that this is a spin loop. */
 static inline void fl_pause(void)
 {

@@ -35,7 +35,7 @@ static int checked_copy(struct fl_model *m, uint64_t iova, void *buf, uint32_t l
 	int r = fl_model_bus_master(m) ? copy(m, iova, buf, len, write) : -EFAULT;
 
 	if (r == -EFAULT)
-		fl_count(&m->stats.dma_faults);
+		fl_stat_add(&m->stats.dma_faults, 1);
 	return r;
 }
 

@@ -91,7 +91,7 @@ static void signal_fd(struct fl_model *m, int fd)
 		return;
 	if (poll(&p, 1, 0) == 1 && p.revents & POLLOUT && write(fd, &one, sizeof(one)) < 0)
 		fl_debug(m->log, "model", "%s: eventfd: %m", m->ops->name);
-	fl_count(&m->stats.irqs);
+	fl_stat_add(&m->stats.irqs, 1);
 }
 
 static bool index_on(const struct fl_model *m, unsigned index)

@@ -207,11 +207,7 @@ void fl_model_unmap_all(struct fl_model *m)
 
 void fl_model_stats(const struct fl_model *m, struct fl_model_stats *out)
 {
-	const uint64_t *from = (const uint64_t *)&m->stats;
-	uint64_t *to = (uint64_t *)out;
-
-	for (unsigned i = 0; i < sizeof(*out) / sizeof(*to); i++)
-		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	fl_stats_read(out, &m->stats, sizeof(*out));
 }
 
 /* ---- region access -------------------------------------------------------------------- */

@@ -153,11 +153,6 @@ struct fl_model {
 
 #define FL_ADD_AUTO_REMOVE 1u
 
-static inline void fl_count(uint64_t *c)
-{
-	__atomic_store_n(c, *c + 1, __ATOMIC_RELAXED);
-}
-
 /** The model with that number, NULL = none. */
 struct fl_model *fl_engine_find(const struct fl_engine *e, unsigned ordinal);
 /** Lowest number that no model of the engine has. */

@@ -298,7 +298,7 @@ static int dma_piece(struct fl_server *s, uint64_t iova, void *buf, uint32_t n, 
 	uint64_t deadline = fl_now_ns() + s->dma_timeout_ns;
 	int r;
 
-	fl_count(&s->m->stats.dma_messages);
+	fl_stat_add(&s->m->stats.dma_messages, 1);
 	while (fd == s->fd && !flush(s)) {
 		if (!wait_for(s, fd, POLLOUT, deadline))
 			return s->broken ? -ENODEV : -ETIMEDOUT;

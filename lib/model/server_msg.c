@@ -67,7 +67,7 @@ static int do_version(struct fl_server *s, struct fl_vu_msg *msg, uint32_t len, 
 	if (n < 0)
 		return n;
 	s->negotiated = true;
-	fl_count(&s->m->stats.clients);
+	fl_stat_add(&s->m->stats.clients, 1);
 	fl_info(s->log, "vfio-user", "%s: client came", s->m->ops->name);
 	if (s->m->ops->client)
 		s->m->ops->client(s->m->state, true);
@@ -207,7 +207,7 @@ static int do_region_read(struct fl_server *s, struct fl_vu_msg *msg, uint32_t l
 	memcpy(&a, msg->data, sizeof(a));
 	if (a.count > FL_VU_DEFAULT_XFER)
 		return -EINVAL;
-	fl_count(&s->m->stats.region_reads);
+	fl_stat_add(&s->m->stats.region_reads, 1);
 	r = fl_model_region(s->m, a.region, a.offset, out + sizeof(a), a.count, false);
 	if (r)
 		return r;
@@ -223,7 +223,7 @@ static int do_region_write(struct fl_server *s, struct fl_vu_msg *msg, uint32_t 
 	memcpy(&a, msg->data, sizeof(a));
 	if (a.count != len - sizeof(a))
 		return -EINVAL;
-	fl_count(&s->m->stats.region_writes);
+	fl_stat_add(&s->m->stats.region_writes, 1);
 	r = fl_model_region(s->m, a.region, a.offset, msg->data + sizeof(a), a.count, true);
 	if (r)
 		return r;
@@ -243,7 +243,7 @@ static int do_write_multi(struct fl_server *s, struct fl_vu_msg *msg, uint32_t l
 		struct multi_write w;
 
 		memcpy(&w, msg->data + sizeof(n) + done * sizeof(w), sizeof(w));
-		fl_count(&s->m->stats.region_writes);
+		fl_stat_add(&s->m->stats.region_writes, 1);
 		if (w.count > MULTI_DATA ||
 		    fl_model_region(s->m, w.region, w.offset, w.data, w.count, true))
 			break;

@@ -207,12 +207,18 @@ static void cap_values(struct fq *f)
 static const struct {
 	uint32_t reg, v;
 } odd_caps[] = {
-	{ QM_CAP_FUNC, UINT32_MAX },	 { QM_CAP_EQ_DEPTH, 0 },
-	{ QM_CAP_EQ_DEPTH, 0x0400ffff }, { QM_CAP_EQ_DEPTH, 0x00100800 },
-	{ QM_CAP_SQ_DEPTH, 0x04000001 }, { QM_CAP_IRQS, 0 },
-	{ QM_CAP_IRQS, 0xffff0003 },	 { QM_CAP_AEQ_IRQ, 0x10004 },
-	{ QM_CAP_EQ_IRQ, 0x1ffff },	 { QM_CAP_EQ_IRQ, 0 },
-	{ QM_QP_TOTALS, 0 },		 { QM_QP_TOTALS, 0x7ff },
+	{ QM_CAP_FUNC, UINT32_MAX },
+	{ QM_CAP_EQ_DEPTH, 0 },
+	{ QM_CAP_EQ_DEPTH, 0x0400ffff },
+	{ QM_CAP_EQ_DEPTH, 0x00100800 },
+	{ QM_CAP_SQ_DEPTH, 0x04000001 },
+	{ QM_CAP_IRQS, 0 },
+	{ QM_CAP_IRQS, 0xffff0003 },
+	{ QM_CAP_AEQ_IRQ, 0x10004 },
+	{ QM_CAP_EQ_IRQ, 0x1ffff },
+	{ QM_CAP_EQ_IRQ, 0 },
+	{ QM_QP_TOTALS, 0 },
+	{ QM_QP_TOTALS, 0x7ff },
 };
 static unsigned odd_cap;
 

@@ -154,9 +154,10 @@ int fl_qm_identify(struct fl_qm *qm)
 	}
 	if (!fl_bar_ptr(qm->dev, FL_QM_BAR, QM_MAILBOX, 16) &&
 	    strcmp(fl_dev_transport(qm->dev), "vfio-user") != 0)
-		qm_warn(qm, "BAR %u is not mapped, so that the kernel cuts the mailbox's 16 bytes "
-			    "in pieces, which the chip may not take: bind plain vfio-pci, and "
-			    "look whether the BAR has whole pages",
+		qm_warn(qm,
+			"BAR %u is not mapped, so that the kernel cuts the mailbox's 16 bytes "
+			"in pieces, which the chip may not take: bind plain vfio-pci, and "
+			"look whether the BAR has whole pages",
 			FL_QM_BAR);
 	qm->caps.version = rev < FL_QM_V3 ? FL_QM_V2 : FL_QM_V3;
 	qm->caps.vf = size < QM_BAR_PF_SIZE;

@@ -67,7 +67,7 @@ SEC_APART void fl_sec_settle(struct fl_sec_qp *q, uint16_t number, enum fl_op_st
 		s = odd ? judge_odd(q, bd, at, st) : judge(q, bd, st, slot->mask, slot->ok);
 	slot->op->status = (uint8_t)s;
 	if (s != FL_OP_OK)
-		fl_sec_count(&q->stats.errors, 1);
+		fl_stat_add(&q->stats.errors, 1);
 }
 
 /* ---- completions that are not the plain next one ---------------------------------------- */
@@ -95,7 +95,7 @@ static SEC_APART uint16_t take_odd(struct fl_sec_qp *q, struct fl_op **ops, uint
 	if (!q->done_too) {
 		q->done_too = done_by(q, (uint16_t)fl_qm_cq_peek(q->hw));
 		if (q->done_too != 1)
-			fl_sec_count(&q->stats.bad_completions, 1);
+			fl_stat_add(&q->stats.bad_completions, 1);
 		fl_qm_cq_next(q->hw);
 		q->unrung++;
 	}
@@ -185,7 +185,7 @@ static inline __attribute__((always_inline)) uint16_t dequeue(struct fl_qp *qp, 
 	if (q->unrung > q->mask / 4)
 		fl_sec_ring_cq(q);
 	if (i)
-		fl_sec_count(&q->stats.dequeued, i);
+		fl_stat_add(&q->stats.dequeued, i);
 	else
 		watch(q);
 	return i;
@@ -208,7 +208,7 @@ uint16_t fl_sec_dequeue_parked(struct fl_qp *qp, struct fl_op **ops, uint16_t n)
 
 	memcpy(ops, q->parked + q->parked_at, k * sizeof(ops[0]));
 	q->parked_at = (uint16_t)(q->parked_at + k);
-	fl_sec_count(&q->stats.dequeued, k);
+	fl_stat_add(&q->stats.dequeued, k);
 	if (q->parked_at == q->nparked && q->running) {
 		q->cap = q->mask;
 		qp->dequeue = fl_sec_dequeue_of(q);

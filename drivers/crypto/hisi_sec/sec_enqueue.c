@@ -408,14 +408,14 @@ static inline __attribute__((always_inline)) uint16_t enqueue(struct fl_qp *qp, 
 			break;
 	}
 	if (fl_unlikely(i < n))
-		fl_sec_count(&q->stats.full, (uint64_t)(n - i));
+		fl_stat_add(&q->stats.full, (uint64_t)(n - i));
 	if (!i)
 		return 0;
 	q->tail = (uint16_t)(q->tail + i);
 	q->hw->sq_tail = q->tail & q->mask;
 	fl_qm_ring_sq(q->hw);
-	fl_sec_count(&q->stats.enqueued, i);
-	fl_sec_count(&q->stats.doorbells, 1);
+	fl_stat_add(&q->stats.enqueued, i);
+	fl_stat_add(&q->stats.doorbells, 1);
 	return i;
 }
 

@@ -187,11 +187,6 @@ static inline struct fl_sec_qp *fl_sec_qp_of(struct fl_qp *qp)
 	return (struct fl_sec_qp *)qp;
 }
 
-static inline void fl_sec_count(uint64_t *counter, uint64_t n)
-{
-	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
-}
-
 static inline struct fl_sec_bd *fl_sec_bd_at(const struct fl_sec_qp *q, uint16_t slot)
 {
 	return (struct fl_sec_bd *)q->hw->sq + slot;
@@ -202,7 +197,7 @@ static inline void fl_sec_ring_cq(struct fl_sec_qp *q)
 {
 	q->unrung = 0;
 	fl_qm_ring_cq(q->hw);
-	fl_sec_count(&q->stats.doorbells, 1);
+	fl_stat_add(&q->stats.doorbells, 1);
 }
 
 int fl_sec_qp_setup(struct fl_cryptodev *d, uint16_t id, const struct fl_qp_conf *c,

@@ -138,8 +138,6 @@ int fl_sec_qp_arm(struct fl_qp *qp)
 	if (q->hw->fd < 0)
 		return -EOPNOTSUPP;
 	(void)eventfd_read(q->hw->fd, &told);
-	if (q->hw->fd < 0)
-		return -EOPNOTSUPP;
 	/* these wait already, and the device knows nothing of them */
 	if (q->done_too || q->nparked > q->parked_at)
 		return eventfd_write(q->hw->fd, 1) ? -errno : 0;
@@ -152,10 +150,6 @@ int fl_sec_qp_arm(struct fl_qp *qp)
 
 int fl_sec_qp_stats(struct fl_qp *qp, struct fl_qp_stats *out)
 {
-	const uint64_t *from = (const uint64_t *)&fl_sec_qp_of(qp)->stats;
-	uint64_t *to = (uint64_t *)out;
-
-	for (unsigned i = 0; i < sizeof(*out) / sizeof(*to); i++)
-		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	fl_stats_read(out, &fl_sec_qp_of(qp)->stats, sizeof(*out));
 	return 0;
 }

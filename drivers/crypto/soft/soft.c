@@ -31,7 +31,7 @@ static uint16_t enqueue(struct fl_qp *q, struct fl_op **ops, uint16_t n)
 	uint32_t room = qp->mask + 1 - (qp->tail - qp->head);
 
 	if (fl_unlikely(n > room)) {
-		qp->stats.full += n - room;
+		fl_stat_add(&qp->stats.full, n - room);
 		n = (uint16_t)room;
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -39,7 +39,7 @@ static uint16_t enqueue(struct fl_qp *q, struct fl_op **ops, uint16_t n)
 		qp->ops[(qp->tail + i) & qp->mask] = ops[i];
 	}
 	qp->tail += n;
-	qp->stats.enqueued += n;
+	fl_stat_add(&qp->stats.enqueued, n);
 	if (fl_unlikely(qp->armed) && n)
 		wake(qp);
 	return n;
@@ -55,8 +55,8 @@ static uint16_t hand_out(struct soft_qp *qp, struct fl_op **ops, uint16_t n)
 		errors += ops[i]->status != FL_OP_OK;
 	}
 	qp->head += n;
-	qp->stats.dequeued += n;
-	qp->stats.errors += errors;
+	fl_stat_add(&qp->stats.dequeued, n);
+	fl_stat_add(&qp->stats.errors, errors);
 	return n;
 }
 
@@ -151,7 +151,7 @@ static int qp_arm(struct fl_qp *q)
 
 static int qp_stats(struct fl_qp *q, struct fl_qp_stats *out)
 {
-	*out = ((struct soft_qp *)q)->stats;
+	fl_stats_read(out, &((struct soft_qp *)q)->stats, sizeof(*out));
 	return 0;
 }
 

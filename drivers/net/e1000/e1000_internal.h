@@ -106,11 +106,6 @@ struct fl_e1000_qstats {
 	uint64_t packets, bytes, errors, nombuf, bad_desc;
 };
 
-static inline void fl_e1000_count(uint64_t *counter, uint64_t n)
-{
-	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
-}
-
 struct fl_e1000_rxq {
 	struct fl_rxq q;
 	struct fl_e1000_desc *ring;

@@ -111,7 +111,7 @@ static inline __attribute__((always_inline)) void refill(struct fl_e1000_rxq *q,
 		q->fill = (uint16_t)(q->fill + got == q->nb_desc ? 0 : q->fill + got);
 		empty -= got;
 		if (fl_unlikely(got < want)) {
-			fl_e1000_count(&q->stats.nombuf, 1);
+			fl_stat_add(&q->stats.nombuf, 1);
 			break;
 		}
 	}
@@ -152,7 +152,7 @@ static void drop_frame(struct fl_e1000_rxq *q, struct fl_pkt *seg, bool eop, uin
 	fl_pkt_free(seg);
 	drop_chain(q);
 	if (!q->chain_drop)
-		fl_e1000_count(counter, 1);
+		fl_stat_add(counter, 1);
 	q->chain_drop = !eop;
 }
 
@@ -193,7 +193,7 @@ static E1000_APART struct fl_pkt *rx_one_slow(struct fl_e1000_rxq *q, struct fl_
 	if (!eop)
 		return NULL;
 	if (st & RXD_ERR_FRAME || q->chain_len > __atomic_load_n(&q->frame_max, __ATOMIC_RELAXED)) {
-		fl_e1000_count(&q->stats.errors, 1);
+		fl_stat_add(&q->stats.errors, 1);
 		drop_chain(q);
 		return NULL;
 	}
@@ -285,8 +285,8 @@ static inline __attribute__((always_inline)) uint16_t rx_burst(struct fl_e1000_r
 	}
 	q->next = (uint16_t)next;
 	if (got) {
-		fl_e1000_count(&q->stats.packets, got);
-		fl_e1000_count(&q->stats.bytes, bytes);
+		fl_stat_add(&q->stats.packets, got);
+		fl_stat_add(&q->stats.bytes, bytes);
 	} else if (legacy && q->rung) {
 		flush_tail(q);
 	}

@@ -224,16 +224,6 @@ int fl_e1000_stats(struct fl_port *p, struct fl_port_stats *out)
 	return 0;
 }
 
-/* the queue's thread may be counting meanwhile */
-static void snapshot(struct fl_e1000_qstats *to, const struct fl_e1000_qstats *from)
-{
-	to->packets = load(&from->packets);
-	to->bytes = load(&from->bytes);
-	to->errors = load(&from->errors);
-	to->nombuf = load(&from->nombuf);
-	to->bad_desc = load(&from->bad_desc);
-}
-
 int fl_e1000_stats_reset(struct fl_port *p)
 {
 	struct fl_e1000 *e = fl_e1000_of(p);
@@ -243,13 +233,13 @@ int fl_e1000_stats_reset(struct fl_port *p)
 		struct fl_e1000_rxq *q = (struct fl_e1000_rxq *)p->rxq[i];
 
 		if (q)
-			snapshot(&q->base, &q->stats);
+			fl_stats_read(&q->base, &q->stats, sizeof(q->base));
 	}
 	for (unsigned i = 0; p->txq && i < p->conf.nb_txq; i++) {
 		struct fl_e1000_txq *q = (struct fl_e1000_txq *)p->txq[i];
 
 		if (q)
-			snapshot(&q->base, &q->stats);
+			fl_stats_read(&q->base, &q->stats, sizeof(q->base));
 	}
 	return fl_e1000_xstats_reset(p);
 }

@@ -302,7 +302,7 @@ static E1000_APART bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
 	struct fl_mem_info mem;
 
 	if (!need) {
-		fl_e1000_count(&q->stats.errors, 1);
+		fl_stat_add(&q->stats.errors, 1);
 		fl_pkt_free(p);
 		return true;
 	}
@@ -354,8 +354,8 @@ static E1000_APART bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
 		close_batch(q, c.last);
 		q->simple = c.crossed == 1 && q->tail + q->rs_thresh == q->batch_end;
 	}
-	fl_e1000_count(&q->stats.packets, 1);
-	fl_e1000_count(&q->stats.bytes, p->pkt_len);
+	fl_stat_add(&q->stats.packets, 1);
+	fl_stat_add(&q->stats.bytes, p->pkt_len);
 	return true;
 }
 
@@ -444,8 +444,8 @@ static inline __attribute__((always_inline)) uint16_t tx_burst(struct fl_e1000_t
 	if (wrote || sent > slow) {
 		uint16_t last = (uint16_t)((q->tail ? q->tail : q->nb_desc) - 1);
 
-		fl_e1000_count(&q->stats.packets, sent - slow);
-		fl_e1000_count(&q->stats.bytes, bytes);
+		fl_stat_add(&q->stats.packets, sent - slow);
+		fl_stat_add(&q->stats.bytes, bytes);
 		if (q->last_rs != last)
 			ask_report(q, last);
 		fl_doorbell_ring(&q->db, q->tail);
