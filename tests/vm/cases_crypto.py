@@ -11,6 +11,7 @@ TESTS = '/sys/module/cryptomgr/parameters'
 BOTH = ['ecb(aes)', 'cbc(aes)', 'xts(aes)', 'cbc(sm4)', 'xts(sm4)', 'ecb(des3_ede)', 'cbc(des3_ede)',
         'gcm(aes)', 'ccm(aes)', *(f'authenc(hmac(sha{n}),cbc(aes))' for n in (1, 256, 512))]
 ALGORITHMS = {'V2': BOTH, 'V3': [*BOTH, 'ctr(aes)', 'ctr(sm4)', 'gcm(sm4)', 'ccm(sm4)']}
+TESTED = 70  # seconds that self-tests may take; 5 to 20 where nothing else runs
 RESETS = 3
 EACH = 20
 FAULTS = f'each {EACH}th descriptor bad'
@@ -76,10 +77,11 @@ def interrupts(g):
 def selftest(g, iterations=0):
     load(g, FEW if iterations else '', True, iterations)
     want = dict.fromkeys(ALGORITHMS[g.machine.helper.chip], 'passed')
-    while registered(g) != want:  # they go on by themselves; the case ends with its time
+    end = time.monotonic() + TESTED
+    while registered(g) != want:  # they go on by themselves; a list that changes may be read with gaps
         failed = g.vm.sh('dmesg | grep "alg: .*fail"')[1]
         true(not failed, f'a self-test failed: {failed}')
-        same(set(registered(g)), set(want), 'algorithms')
+        true(time.monotonic() < end, f'self-tests after {TESTED} s: {registered(g)}')
         time.sleep(0.2)
     counts = interrupts(g)
     true(counts[0] > 100, f'interrupts of completions: {counts}')
