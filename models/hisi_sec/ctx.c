@@ -160,8 +160,6 @@ bool fl_secm_ctx_load(struct secm *f, unsigned qn)
 {
 	struct secm_qp *q = &f->qp[qn];
 
-	if (q->sq_ok && q->cq_ok)
-		return true;
 	if ((!q->sq_ok && !load(f, qn, false)) || (!q->cq_ok && !load(f, qn, true)))
 		return false;
 	fl_secm_activate(f, qn);

@@ -199,13 +199,16 @@ static int region_mmap(struct fl_vfio_dev *d, unsigned index, uint64_t off, uint
 static int irq_info(struct fl_vfio_dev *d, unsigned index, struct fl_vfio_irq *out)
 {
 	memset(out, 0, sizeof(*out));
+	if (index == FL_VFIO_IRQ_MSI)
+		*out = (struct fl_vfio_irq){ of(d)->msi, FL_VFIO_IRQ_F_EVENTFD };
 	return 0;
 }
 
+/* the machine has none left for them */
 static int irq_set(struct fl_vfio_dev *d, unsigned index, unsigned start, unsigned count,
 		   enum fl_vfio_irq_action action, const int *fds)
 {
-	return 0;
+	return index == FL_VFIO_IRQ_MSI && count ? -ENOSPC : 0;
 }
 
 static int reset(struct fl_vfio_dev *d)

@@ -31,6 +31,7 @@ struct fake_sec {
 	struct fake_sec_q q[FAKE_SEC_QPS];
 	bool gone;
 	bool mb_hang; /* mailboxes have no end */
+	unsigned msi; /* vectors that it has */
 	unsigned resets, doorbells;
 
 	struct fl_dma_domain *domain;

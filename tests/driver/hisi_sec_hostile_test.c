@@ -446,6 +446,35 @@ static void anything(void **state)
 	service_goes_on(r);
 }
 
+/* The device has vectors, and the machine none: who polls is served. */
+static void no_vectors_left(void **state)
+{
+	const struct fl_qp_conf waits = { .node = -1, .intr = true }, polls = { .node = -1 };
+	static struct fake_sec dev;
+	struct fl_cryptodev_info info;
+	struct fl_cryptodev *d;
+	struct fl_ctx *ctx;
+
+	assert_int_equal(fake_sec_init(&dev, v3, false), 0);
+	dev.msi = 4;
+	assert_int_equal(fl_ctx_create(NULL, &ctx), 0);
+	assert_int_equal(fake_sec_scheme(ctx, &dev), 0);
+	assert_int_equal(fl_cryptodev_open(ctx, "fake:", &d), 0);
+	assert_int_equal(fl_cryptodev_configure(d, 2), 0);
+	assert_int_equal(fl_qp_setup(d, 0, &polls), 0);
+	assert_int_equal(fl_qp_setup(d, 1, &waits), 0);
+	assert_int_equal(fl_cryptodev_start(d), -ENOSPC);
+	assert_int_equal(fl_qp_setup(d, 1, &polls), 0);
+	assert_int_equal(fl_cryptodev_start(d), 0);
+	assert_int_equal(fl_cryptodev_stop(d), 0);
+	fl_cryptodev_info(d, &info);
+	assert_false(info.features & FL_CRYPTO_INTERRUPT);
+	assert_int_equal(fl_qp_setup(d, 1, &waits), -EOPNOTSUPP);
+	fl_cryptodev_close(d);
+	assert_int_equal(fl_ctx_destroy(ctx), 0);
+	fake_sec_fini(&dev);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(int argc, char **argv)
@@ -468,6 +497,7 @@ int main(int argc, char **argv)
 		T(removal),
 		T(no_end_to_it),
 		T(anything),
+		cmocka_unit_test(no_vectors_left),
 	};
 
 	v3 = argc < 2 || strcmp(argv[1], "v2") != 0;

@@ -63,6 +63,13 @@ static void free_mem(struct fl_qm *qm)
 	fl_mem_free(qm->mem);
 }
 
+static void bus_master_off(struct fl_qm *qm)
+{
+	if (fl_dev_enable(qm->dev, false) && !fl_dev_removed(qm->dev))
+		qm_err(qm, "bus mastering stays on, so that the device may still write to memory "
+			   "that is freed: unbind it");
+}
+
 /* ---- bring-up --------------------------------------------------------------------------- */
 
 static int init_memory(struct fl_qm *qm)
@@ -171,18 +178,14 @@ int fl_qm_open(struct fl_dev *dev, const struct fl_qm_engine *e, void *arg, stru
 		goto disable;
 	rc = bring_up(qm);
 	if (rc)
-		goto mem;
+		goto disable;
 	*out = qm;
 	return 0;
 
-mem:
-	if (fl_dev_enable(dev, false) && !fl_dev_removed(dev))
-		qm_warn(qm, "bus mastering stays on");
-	free_mem(qm);
-	goto free;
 disable:
-	if (fl_dev_enable(dev, false) && !fl_dev_removed(dev))
-		qm_warn(qm, "bus mastering stays on");
+	bus_master_off(qm);
+	if (qm->area)
+		free_mem(qm);
 free:
 	free(qm->qps);
 	free(qm);
@@ -363,8 +366,7 @@ void fl_qm_close(struct fl_qm *qm)
 		fl_qm_msg_enable(qm, false);
 		if (!qm->caps.vf)
 			fl_qm_errors_off(qm);
-		if (fl_dev_enable(qm->dev, false) && !fl_dev_removed(qm->dev))
-			qm_warn(qm, "bus mastering stays on");
+		bus_master_off(qm);
 	}
 	/* without it the device reaches nothing */
 	fl_qm_qps_forget(qm);

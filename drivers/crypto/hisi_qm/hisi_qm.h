@@ -65,7 +65,8 @@ FL_MUST int fl_qm_wait(struct fl_qm *qm, uint32_t reg, uint32_t mask, uint32_t w
 /**
  * Starts the function with nqps queue pairs: VFT (PF), context tables, and with intr the event
  * queues and MSI. Undone as a whole when a part of it fails. -EBUSY: an error was told or the last
- * stop was not clean, so reset it first; or a VF has some of the queues.
+ * stop was not clean, so reset it first; or a VF has some of the queues. -ENOSPC: not so many
+ * vectors; all but the interrupts can be had.
  */
 FL_MUST int fl_qm_start(struct fl_qm *qm, uint16_t nqps, bool intr);
 /** Drains and stops the queues, writes contexts back, takes the function's queues away. Works on a

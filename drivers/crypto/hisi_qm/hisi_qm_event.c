@@ -267,7 +267,7 @@ int fl_qm_intr_start(struct fl_qm *qm)
 	if (rc) {
 		qm_err(qm,
 		       "%u vectors of MSI, which it wants for its events, cannot be had (it has "
-		       "%u): %s; start it without interrupts, and poll",
+		       "%u): %s; queue pairs that poll need none",
 		       qm->caps.irqs, fl_dev_irq_count(qm->dev, FL_IRQ_MSI), strerror(-rc));
 		return rc;
 	}

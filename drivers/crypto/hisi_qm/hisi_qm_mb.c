@@ -125,7 +125,9 @@ static int run(struct fl_qm *qm, unsigned cmd, bool read, uint16_t queue, uint64
 	if (rc)
 		goto stuck;
 	if (qm_mb_status(r[0])) {
-		qm_err(qm, "mailbox command %u for queue %u: the device refuses it (status %u)",
+		qm_err(qm,
+		       "mailbox command %u for queue %u: the device refuses it (status %u); reset "
+		       "the device",
 		       cmd, queue, qm_mb_status(r[0]));
 		return -EIO;
 	}

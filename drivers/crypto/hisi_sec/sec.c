@@ -98,12 +98,36 @@ static int reset(struct fl_sec *s)
 	return rc;
 }
 
+static bool nobody_waits(const struct fl_cryptodev *d)
+{
+	for (unsigned i = 0; i < d->nb_qps; i++)
+		if (fl_sec_qp_of(d->qps[i])->hw->fd >= 0)
+			return false;
+	return true;
+}
+
+static int start_function(struct fl_sec *s)
+{
+	int rc = fl_qm_start(s->qm, s->dev.nb_qps, s->intr);
+
+	/* a machine may have fewer vectors left than the device wants */
+	if (rc != -ENOSPC || !s->intr || !nobody_waits(&s->dev))
+		return rc;
+	sec_warn(s,
+		 "%s: it goes on without interrupts: its queue pairs can only be polled, and its "
+		 "errors are seen as silence",
+		 s->dev.uri);
+	s->intr = false;
+	return fl_qm_start(s->qm, s->dev.nb_qps, false);
+}
+
 static int start(struct fl_cryptodev *d)
 {
 	struct fl_sec *s = fl_sec_of(d);
 	int rc = s->stuck ? reset(s) : 0;
+
 	if (!rc)
-		rc = fl_qm_start(s->qm, d->nb_qps, s->intr);
+		rc = start_function(s);
 	if (rc)
 		return rc;
 	for (unsigned i = 0; i < d->nb_qps && !rc; i++)
