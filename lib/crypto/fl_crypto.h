@@ -197,7 +197,11 @@ FL_API FL_MUST int fl_cryptodev_release(struct fl_cryptodev *d);
  */
 FL_API FL_MUST int fl_cryptodev_reset(struct fl_cryptodev *d);
 
-/* after each of them bursts take nothing; ops in flight come back with the next stop or reset */
+/*
+ * After each of them bursts take nothing; ops in flight come back with the next stop or reset. Told
+ * by fl_ctx_dispatch(); that a device stopped answering is told by the dequeue which found it out,
+ * in its thread, so do no more there than to remember it.
+ */
 enum fl_crypto_event {
 	FL_CRYPTO_REMOVED, /* the device or its server is gone */
 	/** the kernel wants the device back: release or close it now; if the kernel has to ask
