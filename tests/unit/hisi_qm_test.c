@@ -728,6 +728,39 @@ static void test_reset(void **state)
 	fl_qm_qp_destroy(q);
 }
 
+/* What did not end is the device's until that has forgotten it, whatever it can be reset by. */
+static void test_no_function_reset(void **state)
+{
+	struct fq *f = &((struct fix *)*state)->f;
+	struct fl_qm_qp *q;
+
+	for (unsigned vf = 0; vf < 2; vf++) {
+		if (vf)
+			fq_fini(f);
+		fq_init(f, FL_QM_V2, vf);
+		f->no_reset = true;
+		assert_int_equal(fq_open(f), 0);
+		q = queue(f, 0, 16, false);
+		assert_int_equal(fl_qm_start(f->qm, 1, false), 0);
+		assert_int_equal(fl_qm_qp_start(q), 0);
+		f->mb_fail_at = 1;
+		fl_qm_stop(f->qm);
+		assert_true(q->known);
+		assert_int_equal(fl_dev_enable(f->dev, false), 0);
+		assert_false(f->quiet_init);
+		assert_int_equal(fl_qm_reset(f->qm), vf ? -EIO : 0);
+		assert_int_equal(q->known, vf);
+		assert_int_equal(f->quiet_init, !vf);
+		assert_int_equal(!(f->cfg[PCI_COMMAND] & PCI_COMMAND_MASTER), vf);
+		assert_int_equal(fl_qm_start(f->qm, 1, false), vf ? -EBUSY : 0);
+		fl_qm_stop(f->qm);
+		fl_qm_qp_destroy(q);
+	}
+	f->no_reset = false;
+	assert_int_equal(fl_qm_reset(f->qm), 0);
+	assert_int_equal(fl_qm_start(f->qm, 1, false), 0);
+}
+
 static void test_removed(void **state)
 {
 	struct fq *f = up_isolated(state, true);
@@ -880,14 +913,18 @@ static void test_vf_messages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_open_v2),      T(test_open_v3),	   T(test_open_vf),
-		T(test_open_refused), T(test_caps),	   T(test_start),
-		T(test_start_v3),     T(test_start_fails), T(test_vf_queues),
-		T(test_qp),	      T(test_qp_refused),  T(test_drain),
-		T(test_never_drains), T(test_isolated),	   T(test_mailbox_hangs),
-		T(test_eq),	      T(test_aeq),	   T(test_errors),
-		T(test_reset),	      T(test_removed),	   T(test_all_ones),
-		T(test_pf_messages),  T(test_vf_messages),
+		T(test_open_v2),       T(test_open_v3),
+		T(test_open_vf),       T(test_open_refused),
+		T(test_caps),	       T(test_start),
+		T(test_start_v3),      T(test_start_fails),
+		T(test_vf_queues),     T(test_qp),
+		T(test_qp_refused),    T(test_drain),
+		T(test_never_drains),  T(test_isolated),
+		T(test_mailbox_hangs), T(test_eq),
+		T(test_aeq),	       T(test_errors),
+		T(test_reset),	       T(test_no_function_reset),
+		T(test_removed),       T(test_all_ones),
+		T(test_pf_messages),   T(test_vf_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

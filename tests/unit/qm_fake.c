@@ -128,6 +128,7 @@ static void reg_write(struct fq *f, uint32_t off, uint32_t v)
 	switch (off) {
 	case QM_MEM_START_INIT:
 		*fq_reg(f, QM_MEM_INIT_DONE) = !f->no_mem_init;
+		f->quiet_init |= !(f->cfg[PCI_COMMAND] & PCI_COMMAND_MASTER);
 		break;
 	case QM_VFT_OP_ENABLE:
 		vft(f);

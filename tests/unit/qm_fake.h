@@ -57,6 +57,7 @@ struct fq {
 	uint64_t sqc_bt, cqc_bt;
 	unsigned mbs, mb[32]; /* in all, and of each command */
 	unsigned resets;
+	bool quiet_init; /* its memory was initialised with bus mastering off */
 	int irq_fd[FQ_VECTORS];
 	unsigned msi; /* vectors it has */
 	int efd;

@@ -410,6 +410,22 @@ static int reach_registers(struct fl_qm *qm)
 	return on ? 0 : fl_dev_enable(qm->dev, true);
 }
 
+/*
+ * Queues that did not end are to be forgotten while bus mastering is off still, as it may be for
+ * their sake: what they would write to may be somebody else's by now.
+ */
+static int reset_by_registers(struct fl_qm *qm)
+{
+	qm_info(qm, "there is no function reset: its registers are set anew");
+	if (!qm->caps.vf)
+		return init_memory(qm);
+	if (!fl_qm_qps_known(qm))
+		return 0;
+	qm_err(qm, "a queue did not end, and this virtual function has no reset: close the "
+		   "device, and take the function away and give it anew (sriov_numvfs)");
+	return -EIO;
+}
+
 static int reset_function(struct fl_qm *qm)
 {
 	int rc;
@@ -418,11 +434,7 @@ static int reset_function(struct fl_qm *qm)
 		quiesce(qm);
 	/* with its PF a VF has been reset as well */
 	rc = qm->owe_start ? 0 : fl_dev_reset(qm->dev);
-	if (rc == -EOPNOTSUPP) {
-		qm_info(qm, "there is no function reset: its registers are set anew");
-		rc = 0;
-	}
-	return rc;
+	return rc == -EOPNOTSUPP ? reset_by_registers(qm) : rc;
 }
 
 int fl_qm_reset(struct fl_qm *qm)

@@ -76,7 +76,8 @@ void fl_qm_stop(struct fl_qm *qm);
  * Resets the function (FLR, or for a PF its registers anew) and brings it up as fl_qm_open() did;
  * start it and its queue pairs again then. For a device that was reattached as well. A PF has its
  * VFs stop before and start after it (V3). A VF that was told of such a reset waits for its end, at
- * most 60 s. -EIO: errors stand that only a reset of the whole controller clears.
+ * most 60 s. -EIO: errors stand that only a reset of the whole controller clears, or
+ * a VF that cannot be reset has a queue that did not end.
  */
 FL_MUST int fl_qm_reset(struct fl_qm *qm);
 

@@ -114,6 +114,8 @@ int fl_qm_vft_restore(struct fl_qm *qm);
 int fl_qm_qps_stop(struct fl_qm *qm);
 /** The device knows none of them any more: it was reset, or does no DMA. */
 void fl_qm_qps_forget(struct fl_qm *qm);
+/** Some of them are the device's still. */
+bool fl_qm_qps_known(const struct fl_qm *qm);
 void fl_qm_signal(struct fl_qm *qm, unsigned cqn);
 
 /* hisi_qm_event.c */

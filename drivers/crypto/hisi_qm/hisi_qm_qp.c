@@ -178,6 +178,14 @@ void fl_qm_qps_forget(struct fl_qm *qm)
 	}
 }
 
+bool fl_qm_qps_known(const struct fl_qm *qm)
+{
+	for (unsigned i = 0; i < qm->caps.qp_max; i++)
+		if (qm->qps[i] && qm->qps[i]->known)
+			return true;
+	return qm->limbo;
+}
+
 /* ---- start ------------------------------------------------------------------------------ */
 
 static void set_base(struct qm_ctx *c, uint64_t iova)
