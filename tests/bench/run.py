@@ -15,6 +15,7 @@ import sys
 import threading
 
 import callgrind
+import crypto_model
 import crypto_peer
 import hugepages
 import end_to_end
@@ -192,6 +193,7 @@ def main():
         if 'crypto' in parts:
             failed += crypto_peer.measure(a.build, 1 if a.quick else runs, a.quick,
                                           pages >= crypto_peer.PAGES, results, progress)
+            failed += crypto_model.measure(a.build, 1 if a.quick else 5, results, progress)
     progress.show('')
     rows = list(results.rows())
     print(table(rows))
