@@ -1,47 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* --json: the results, for programs to read. */
 #include "perf.h"
+#include "../common/common.h"
 
-#include <errno.h>
 #include <json.h>
-#include <stdio.h>
 #include <string.h>
-
-static void add_u64(struct json_object *o, const char *key, uint64_t v)
-{
-	json_object_object_add(o, key, json_object_new_uint64(v));
-}
-
-static void add_text(struct json_object *o, const char *key, const char *v)
-{
-	json_object_object_add(o, key, json_object_new_string(v));
-}
-
-static struct json_object *new_double(double v)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%.6f", v);
-	return json_object_new_double_s(v, text);
-}
-
-static void add_double(struct json_object *o, const char *key, double v)
-{
-	json_object_object_add(o, key, new_double(v));
-}
 
 static void add_job(struct json_object *o, const struct cp *cp)
 {
 	const struct cp_job *j = &cp->job;
 
-	add_text(o, "ptest", cp_test_names[cp->conf.test]);
-	add_text(o, "optype", cp_optype_names[j->type]);
-	add_text(o, "algo", j->name);
-	add_text(o, "op", j->conf.encrypt ? "encrypt" : "decrypt");
-	add_u64(o, "key_bytes", j->cipher ? j->conf.key_len : j->conf.auth_key_len);
-	add_u64(o, "iv_bytes", j->conf.iv_len);
-	add_u64(o, "digest_bytes", j->conf.digest_len);
-	add_u64(o, "aad_bytes", j->aad_len);
+	app_json_text(o, "ptest", cp_test_names[cp->conf.test]);
+	app_json_text(o, "optype", cp_optype_names[j->type]);
+	app_json_text(o, "algo", j->name);
+	app_json_text(o, "op", j->conf.encrypt ? "encrypt" : "decrypt");
+	app_json_u64(o, "key_bytes", j->cipher ? j->conf.key_len : j->conf.auth_key_len);
+	app_json_u64(o, "iv_bytes", j->conf.iv_len);
+	app_json_u64(o, "digest_bytes", j->conf.digest_len);
+	app_json_u64(o, "aad_bytes", j->aad_len);
 	json_object_object_add(o, "out_of_place", json_object_new_boolean(j->out_of_place));
 	json_object_object_add(o, "sessionless", json_object_new_boolean(cp->conf.sessionless));
 	json_object_object_add(o, "interrupt", json_object_new_boolean(cp->conf.interrupt));
@@ -52,9 +28,9 @@ static struct json_object *lane_json(const struct cp_counts *n, int cpu)
 	struct json_object *o = json_object_new_object();
 
 	json_object_object_add(o, "cpu", cpu < 0 ? NULL : json_object_new_int(cpu));
-	add_u64(o, "dequeued", n->dequeued);
-	add_u64(o, "failed_ops", n->failed_ops);
-	add_u64(o, "cycles", n->cycles);
+	app_json_u64(o, "dequeued", n->dequeued);
+	app_json_u64(o, "failed_ops", n->failed_ops);
+	app_json_u64(o, "cycles", n->cycles);
 	return o;
 }
 
@@ -64,19 +40,19 @@ static void add_test(struct json_object *o, const struct cp *cp, const struct cp
 	double ops = r->sum.dequeued ? (double)r->sum.dequeued : 1;
 
 	if (cp->conf.test == CP_LATENCY) {
-		add_double(l, "avg", r->avg_us);
-		add_double(l, "min", r->min_us);
-		add_double(l, "max", r->max_us);
-		add_double(l, "p50", r->p50_us);
-		add_double(l, "p99", r->p99_us);
-		add_double(l, "p99.9", r->p999_us);
+		app_json_double(l, "avg", r->avg_us);
+		app_json_double(l, "min", r->min_us);
+		app_json_double(l, "max", r->max_us);
+		app_json_double(l, "p50", r->p50_us);
+		app_json_double(l, "p99", r->p99_us);
+		app_json_double(l, "p99.9", r->p999_us);
 		json_object_object_add(o, "latency_us", l);
 		return;
 	}
 	json_object_put(l);
 	if (cp->conf.test == CP_CYCLECOUNT) {
-		add_double(o, "cycles_per_enq", (double)r->sum.enq_cycles / ops);
-		add_double(o, "cycles_per_deq", (double)r->sum.deq_cycles / ops);
+		app_json_double(o, "cycles_per_enq", (double)r->sum.enq_cycles / ops);
+		app_json_double(o, "cycles_per_deq", (double)r->sum.deq_cycles / ops);
 	}
 }
 
@@ -84,58 +60,51 @@ static struct json_object *result_json(const struct cp *cp, const struct cp_resu
 {
 	struct json_object *o = json_object_new_object(), *a = json_object_new_array();
 
-	add_text(o, "device", r->dev->uri);
-	add_text(o, "driver", r->dev->info.driver);
-	add_text(o, "chip", r->dev->info.chip);
+	app_json_text(o, "device", r->dev->uri);
+	app_json_text(o, "driver", r->dev->info.driver);
+	app_json_text(o, "chip", r->dev->info.chip);
 	add_job(o, cp);
 	if (r->vector)
-		add_text(o, "vector", r->vector);
-	add_u64(o, "buffer_bytes", r->c.size);
-	add_u64(o, "segment_bytes", cp->conf.segment_sz ? cp->conf.segment_sz : r->c.size);
-	add_u64(o, "burst", r->c.burst);
-	add_u64(o, "queue_pairs", r->nlanes);
-	add_u64(o, "descriptors", r->dev->desc);
-	add_double(o, "ops_per_s", r->ops_per_s);
-	add_double(o, "gbit_per_s", r->gbit_per_s);
-	add_double(o, "cycles_per_op", r->cycles_per_op);
-	add_u64(o, "enqueued", r->sum.enqueued);
-	add_u64(o, "dequeued", r->sum.dequeued);
-	add_u64(o, "failed_enq", r->sum.failed_enq);
-	add_u64(o, "failed_deq", r->sum.failed_deq);
-	add_u64(o, "failed_ops", r->sum.failed_ops);
-	add_double(o, "seconds", r->seconds);
-	add_text(o, "ended_by", cp_end_names[r->end]);
+		app_json_text(o, "vector", r->vector);
+	app_json_u64(o, "buffer_bytes", r->c.size);
+	app_json_u64(o, "segment_bytes", cp->conf.segment_sz ? cp->conf.segment_sz : r->c.size);
+	app_json_u64(o, "burst", r->c.burst);
+	app_json_u64(o, "queue_pairs", r->nlanes);
+	app_json_u64(o, "descriptors", r->dev->desc);
+	app_json_double(o, "ops_per_s", r->ops_per_s);
+	app_json_double(o, "gbit_per_s", r->gbit_per_s);
+	app_json_double(o, "cycles_per_op", r->cycles_per_op);
+	app_json_u64(o, "enqueued", r->sum.enqueued);
+	app_json_u64(o, "dequeued", r->sum.dequeued);
+	app_json_u64(o, "failed_enq", r->sum.failed_enq);
+	app_json_u64(o, "failed_deq", r->sum.failed_deq);
+	app_json_u64(o, "failed_ops", r->sum.failed_ops);
+	app_json_double(o, "seconds", r->seconds);
+	app_json_text(o, "ended_by", cp_end_names[r->end]);
 	add_test(o, cp, r);
 	for (unsigned i = 0; i < r->nrounds; i++)
-		json_object_array_add(a, new_double(r->rounds[i]));
+		json_object_array_add(a, app_json_new_double(r->rounds[i]));
 	json_object_object_add(o, "rounds_ops_per_s", a);
 	a = json_object_new_array();
 	for (unsigned i = 0; i < r->nlanes; i++)
 		json_object_array_add(a, lane_json(&r->lanes[i], r->cpus[i]));
 	json_object_object_add(o, "lanes", a);
-	add_u64(o, "owned_bytes", r->owned);
-	add_u64(o, "mapped_bytes", r->mapped);
-	add_u64(o, "pinned_bytes", r->pinned);
-	add_u64(o, "locked_bytes", r->locked);
-	add_u64(o, "rss_bytes", r->rss);
-	add_u64(o, "page_faults", (uint64_t)r->faults);
+	app_json_u64(o, "owned_bytes", r->owned);
+	app_json_u64(o, "mapped_bytes", r->mapped);
+	app_json_u64(o, "pinned_bytes", r->pinned);
+	app_json_u64(o, "locked_bytes", r->locked);
+	app_json_u64(o, "rss_bytes", r->rss);
+	app_json_u64(o, "page_faults", (uint64_t)r->faults);
 	return o;
 }
 
 int cp_json_write(const struct cp *cp)
 {
 	struct json_object *o = json_object_new_object(), *a = json_object_new_array();
-	int ret = 0;
 
 	for (unsigned i = 0; i < cp->nresults; i++)
 		json_object_array_add(a, result_json(cp, &cp->results[i]));
 	json_object_object_add(o, "results", a);
-	add_double(o, "cycles_hz", cp->hz);
-	if (json_object_to_file_ext(cp->conf.json, o,
-				    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)) {
-		ret = -EIO;
-		fprintf(stderr, "Cannot write %s: %s\n", cp->conf.json, json_util_get_last_err());
-	}
-	json_object_put(o);
-	return ret;
+	app_json_double(o, "cycles_hz", cp->hz);
+	return app_json_write(o, cp->conf.json);
 }

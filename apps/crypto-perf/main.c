@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Start-up, cases and rounds in turn, shut-down. */
 #include "perf.h"
+#include "../common/common.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 static void log_write(void *arg, enum fl_log_level level, const char *component, const char *msg)
@@ -162,38 +161,6 @@ static int run(struct cp *cp)
 
 /* ---- start and end -------------------------------------------------------------------- */
 
-static int signals(struct cp *cp)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	/* before any thread is made, so that all of them inherit it */
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	cp->sig_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return cp->sig_fd < 0 ? -errno : 0;
-}
-
-/** Whether a report can be written is found out before the work, not after it. */
-static int check_files(const struct cp *cp)
-{
-	const char *const paths[] = { cp->conf.json, cp->conf.plot };
-
-	for (size_t i = 0; i < FL_ARRAY_SIZE(paths); i++) {
-		FILE *f = paths[i] ? fopen(paths[i], "ae") : NULL;
-
-		if (paths[i] && !f) {
-			fprintf(stderr, "Cannot write %s: %s\n", paths[i], strerror(errno));
-			return -EIO;
-		}
-		if (f)
-			fclose(f);
-	}
-	return 0;
-}
-
 /** crypto_openssl and crypto_aesni_mb are kinds of crypto_soft. */
 static int check_driver(const struct cp *cp, const struct cp_dev *d)
 {
@@ -253,9 +220,11 @@ int main(int argc, char **argv)
 	cp->log = (struct fl_log){ .write = log_write, .level = cp->conf.log_level };
 	fl_log_set_default(&cp->log);
 	cp->hz = (double)fl_cycles_hz();
-	ret = signals(cp);
+	ret = app_signals(&cp->sig_fd);
 	if (!ret)
-		ret = check_files(cp);
+		ret = app_can_write(cp->conf.json);
+	if (!ret)
+		ret = app_can_write(cp->conf.plot);
 	if (!ret)
 		ret = bring_up(cp);
 	if (!ret)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Start-up, the main loop's sleep, shut-down. */
 #include "testpmd.h"
+#include "../common/common.h"
 
 #include <errno.h>
 #include <fl_model.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,20 +163,6 @@ static int run(struct tp *tp)
 	return ret;
 }
 
-static int signals(struct tp *tp)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	/* before any thread is made, so that all of them inherit it */
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	tp->sig_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return tp->sig_fd < 0 ? -errno : 0;
-}
-
 static int bring_up(struct tp *tp)
 {
 	struct fl_ctx_opts ctx_opts = { .log = &tp->log };
@@ -240,9 +226,9 @@ int main(int argc, char **argv)
 	tp->born_ns = tp_born_ns();
 	tp->log = (struct fl_log){ .write = log_write, .level = tp->conf.log_level };
 	fl_log_set_default(&tp->log);
-	ret = signals(tp);
+	ret = app_signals(&tp->sig_fd);
 	if (!ret)
-		ret = tp_report_check(tp);
+		ret = app_can_write(tp->conf.json);
 	if (!ret)
 		ret = bring_up(tp);
 	if (!ret)

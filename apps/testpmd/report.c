@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* --json: the results of the last run, for programs to read. */
 #include "testpmd.h"
+#include "../common/common.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <json.h>
 #include <stdio.h>
@@ -39,29 +39,6 @@ uint64_t tp_born_ns(void)
 	return now > age ? now - age : 0;
 }
 
-static void add_u64(struct json_object *o, const char *key, uint64_t v)
-{
-	json_object_object_add(o, key, json_object_new_uint64(v));
-}
-
-static void add_text(struct json_object *o, const char *key, const char *v)
-{
-	json_object_object_add(o, key, json_object_new_string(v));
-}
-
-static struct json_object *new_double(double v)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%.3f", v);
-	return json_object_new_double_s(v, text);
-}
-
-static void add_double(struct json_object *o, const char *key, double v)
-{
-	json_object_object_add(o, key, new_double(v));
-}
-
 static struct json_object *port_json(struct tp *tp, unsigned id)
 {
 	struct json_object *o = json_object_new_object();
@@ -72,21 +49,21 @@ static struct json_object *port_json(struct tp *tp, unsigned id)
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", p->mac.b[0], p->mac.b[1],
 		 p->mac.b[2], p->mac.b[3], p->mac.b[4], p->mac.b[5]);
 	tp_stats_fwd(tp, id, &t);
-	add_u64(o, "port", id);
-	add_text(o, "uri", p->uri);
-	add_text(o, "driver", p->info.driver);
-	add_text(o, "chip", p->info.chip);
-	add_text(o, "transport", fl_dev_transport(fl_port_dev(p->port)));
-	add_text(o, "mac", mac);
-	add_u64(o, "rx_packets", t.rx);
-	add_u64(o, "tx_packets", t.tx);
-	add_u64(o, "rx_bytes", p->last.rx_bytes - p->begun.rx_bytes);
-	add_u64(o, "tx_bytes", p->last.tx_bytes - p->begun.tx_bytes);
-	add_u64(o, "rx_dropped", t.rx_missed);
-	add_u64(o, "tx_dropped", t.tx_dropped);
-	add_u64(o, "rx_errors", t.rx_errors);
-	add_u64(o, "tx_errors", t.tx_errors);
-	add_u64(o, "rx_nombuf", t.rx_nombuf);
+	app_json_u64(o, "port", id);
+	app_json_text(o, "uri", p->uri);
+	app_json_text(o, "driver", p->info.driver);
+	app_json_text(o, "chip", p->info.chip);
+	app_json_text(o, "transport", fl_dev_transport(fl_port_dev(p->port)));
+	app_json_text(o, "mac", mac);
+	app_json_u64(o, "rx_packets", t.rx);
+	app_json_u64(o, "tx_packets", t.tx);
+	app_json_u64(o, "rx_bytes", p->last.rx_bytes - p->begun.rx_bytes);
+	app_json_u64(o, "tx_bytes", p->last.tx_bytes - p->begun.tx_bytes);
+	app_json_u64(o, "rx_dropped", t.rx_missed);
+	app_json_u64(o, "tx_dropped", t.tx_dropped);
+	app_json_u64(o, "rx_errors", t.rx_errors);
+	app_json_u64(o, "tx_errors", t.tx_errors);
+	app_json_u64(o, "rx_nombuf", t.rx_nombuf);
 	json_object_object_add(o, "removed", json_object_new_boolean(p->removed));
 	return o;
 }
@@ -97,12 +74,12 @@ static struct json_object *total_json(struct tp *tp)
 	struct tp_totals t;
 
 	tp_stats_sum(tp, &t);
-	add_u64(o, "rx_packets", t.rx);
-	add_u64(o, "tx_packets", t.tx);
-	add_u64(o, "rx_dropped", t.rx_missed);
-	add_u64(o, "tx_dropped", t.tx_dropped);
-	add_double(o, "mpps", tp_stats_mpps(tp, &t));
-	add_double(o, "cycles_per_packet", tp_stats_cycles(tp));
+	app_json_u64(o, "rx_packets", t.rx);
+	app_json_u64(o, "tx_packets", t.tx);
+	app_json_u64(o, "rx_dropped", t.rx_missed);
+	app_json_u64(o, "tx_dropped", t.tx_dropped);
+	app_json_double(o, "mpps", tp_stats_mpps(tp, &t));
+	app_json_double(o, "cycles_per_packet", tp_stats_cycles(tp));
 	return o;
 }
 
@@ -115,11 +92,11 @@ static struct json_object *memory_json(struct tp *tp)
 	if (fl_mem_usage(&u))
 		return o;
 	fl_dma_stats(fl_ctx_space(tp->ctx), &d);
-	add_u64(o, "rss_bytes", u.rss);
-	add_u64(o, "locked_bytes", u.vm_lck + u.vm_pin);
-	add_u64(o, "pinned_bytes", d.pinned_bytes);
-	add_u64(o, "owned_bytes", d.owned_bytes);
-	add_u64(o, "mapped_bytes", d.mapped_bytes);
+	app_json_u64(o, "rss_bytes", u.rss);
+	app_json_u64(o, "locked_bytes", u.vm_lck + u.vm_pin);
+	app_json_u64(o, "pinned_bytes", d.pinned_bytes);
+	app_json_u64(o, "owned_bytes", d.owned_bytes);
+	app_json_u64(o, "mapped_bytes", d.mapped_bytes);
 	return o;
 }
 
@@ -135,43 +112,23 @@ static struct json_object *first_packet_json(const struct tp *tp)
 	}
 	if (!first || !tp->born_ns)
 		return NULL; /* null: none was forwarded */
-	return new_double((double)(first - tp->born_ns) / 1e6);
-}
-
-int tp_report_check(const struct tp *tp)
-{
-	FILE *f = tp->conf.json ? fopen(tp->conf.json, "ae") : NULL;
-
-	if (!tp->conf.json)
-		return 0;
-	if (!f) {
-		fprintf(stderr, "Cannot write %s: %s\n", tp->conf.json, strerror(errno));
-		return -EIO;
-	}
-	fclose(f);
-	return 0;
+	return app_json_new_double((double)(first - tp->born_ns) / 1e6);
 }
 
 int tp_report(struct tp *tp)
 {
 	struct json_object *o = json_object_new_object(), *ports = json_object_new_array();
 	const struct fl_dma_area *area = tp->pool ? fl_pool_area(tp->pool) : NULL;
-	int ret = 0;
 
 	tp_for_each_port(tp, i)
 		json_object_array_add(ports, port_json(tp, i));
-	add_text(o, "mode", tp->mode ? tp->mode->name : tp->conf.mode);
-	add_text(o, "residency", area && area->residency == FL_LAZY ? "lazy" : "pinned");
-	add_double(o, "duration_s", tp->ran ? (double)(tp->ended_ns - tp->begun_ns) / 1e9 : 0.0);
+	app_json_text(o, "mode", tp->mode ? tp->mode->name : tp->conf.mode);
+	app_json_text(o, "residency", area && area->residency == FL_LAZY ? "lazy" : "pinned");
+	app_json_double(o, "duration_s",
+			tp->ran ? (double)(tp->ended_ns - tp->begun_ns) / 1e9 : 0.0);
 	json_object_object_add(o, "ports", ports);
 	json_object_object_add(o, "total", total_json(tp));
 	json_object_object_add(o, "memory", memory_json(tp));
 	json_object_object_add(o, "first_packet_ms", first_packet_json(tp));
-	if (json_object_to_file_ext(tp->conf.json, o,
-				    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)) {
-		ret = -EIO;
-		fprintf(stderr, "Cannot write %s: %s\n", tp->conf.json, json_util_get_last_err());
-	}
-	json_object_put(o);
-	return ret;
+	return app_json_write(o, tp->conf.json);
 }

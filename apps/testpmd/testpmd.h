@@ -230,8 +230,6 @@ void tp_show_live(struct tp *tp);
 void tp_end_live(struct tp *tp);
 
 /* report.c */
-/** Before a run: can the report be written? */
-int tp_report_check(const struct tp *tp);
 int tp_report(struct tp *tp);
 uint64_t tp_born_ns(void);
 

@@ -131,13 +131,15 @@ static int number(struct secm *f, struct fl_args *a, const char *key, uint64_t d
 	uint64_t v;
 	int r = fl_args_u64(a, key, def, &v);
 
-	if (!r && (v < least || v > most)) {
+	if (r)
+		return r;
+	if (v < least || v > most) {
 		fl_err(fl_model_log(f->m), fl_model_name(f->m), "%s=%llu is not %llu to %llu", key,
 		       (unsigned long long)v, (unsigned long long)least, (unsigned long long)most);
-		r = -EINVAL;
+		return -EINVAL;
 	}
 	*out = (unsigned)v;
-	return r;
+	return 0;
 }
 
 static int version(struct secm *f, struct fl_args *a)
@@ -145,7 +147,8 @@ static int version(struct secm *f, struct fl_args *a)
 	unsigned v;
 	int r = number(f, a, "version", 3, 2, 3, &v);
 
-	f->env.version = v == 2 ? 0x21 : 0x30;
+	if (!r)
+		f->env.version = v == 2 ? 0x21 : 0x30;
 	return r;
 }
 

@@ -159,6 +159,17 @@ static void test_wraps(void **state)
 	assert_true(at > 50);
 }
 
+/* the deepest event queue has as many entries as an index has values */
+static void test_deepest_wraps(void **state)
+{
+	struct secm_pos p = { 65534, false };
+
+	fl_secm_advance(&p, 65536);
+	assert_true(p.idx == 65535 && !p.sig);
+	fl_secm_advance(&p, 65536);
+	assert_true(p.idx == 0 && p.sig);
+}
+
 static void test_doorbell_rules(void **state)
 {
 	struct queue_opts o = small;
@@ -734,6 +745,7 @@ int main(void)
 		T(test_worked_shared_doorbell),
 		T(test_worked_with_workers),
 		T(test_wraps),
+		T(test_deepest_wraps),
 		T(test_doorbell_rules),
 		T(test_full_cq_holds_the_queue),
 		T(test_many_queues_take_turns),
