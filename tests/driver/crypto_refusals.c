@@ -433,15 +433,15 @@ static void test_bad_streams(void **state)
 		enum fl_algo_kind kind = fl_algo_info(c->algo)->kind;
 		struct fl_session_conf conf = { .type = FL_CRYPTO_AUTH, .auth = c->algo };
 		uint16_t block = fl_algo_info(c->algo)->hash_block;
-		struct fl_op *ops[4], *got[4];
+		struct fl_op *ops[6], *got[6];
 		struct rig_keys k;
 
 		if (kind != FL_KIND_DIGEST && kind != FL_KIND_MAC)
 			continue;
 		conf.auth_key_len = c->key.max < 16 ? c->key.max : 16;
 		assert_int_equal(rig_keys(r, &conf, &k), 0);
-		assert_int_equal(fl_op_alloc(r->pool, ops, 4), 4);
-		for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(fl_op_alloc(r->pool, ops, 6), 6);
+		for (unsigned i = 0; i < 6; i++) {
 			ops[i]->session = i == 2 ? k.dec : k.enc;
 			ops[i]->src = &seg;
 			ops[i]->nsrc = 1;
@@ -450,17 +450,21 @@ static void test_bad_streams(void **state)
 			ops[i]->auth_len = block ? block : 64;
 			ops[i]->aad = (struct fl_seg){ 0 };
 			ops[i]->stage = FL_OP_FIRST;
+			ops[i]->total = 0;
 		}
 		ops[1]->auth_len++;   /* not whole blocks */
 		ops[3]->auth_len = 0; /* nothing */
-		rig_send(fl_cryptodev_qp(r->d, 0), ops, 4);
-		rig_recv(fl_cryptodev_qp(r->d, 0), got, 4);
-		for (unsigned i = 0; i < 4; i++)
+		/* with no first part before them */
+		ops[4]->stage = FL_OP_MIDDLE;
+		ops[5]->stage = FL_OP_LAST;
+		rig_send(fl_cryptodev_qp(r->d, 0), ops, 6);
+		rig_recv(fl_cryptodev_qp(r->d, 0), got, 6);
+		for (unsigned i = 0; i < 6; i++)
 			if (got[i]->status != (i || !c->stream ? FL_OP_INVALID : FL_OP_OK))
-				fail_msg("%s: bad first part %u came back as %s",
+				fail_msg("%s: bad part %u came back as %s",
 					 fl_algo_info(c->algo)->name, i,
 					 fl_op_status_name(got[i]->status));
-		fl_op_free(ops, 4);
+		fl_op_free(ops, 6);
 		rig_keys_free(&k);
 		n++;
 	}

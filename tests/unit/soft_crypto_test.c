@@ -217,6 +217,26 @@ static void more_queue_pairs(void **state)
 	fl_session_destroy(s);
 }
 
+/* Two of a kind: the keys of one are not for the other. */
+static void session_of_another(void **state)
+{
+	struct rig *r = *state, other = { .ctx = r->ctx };
+	struct bytes b = { 0 };
+	struct fl_session *s;
+	struct shape src;
+
+	assert_int_equal(fl_cryptodev_open(r->ctx, uri, &other.dev), 0);
+	parse(&vectors[0], &b);
+	s = session(&other, &vectors[0], &b, true);
+	cut_up(&src, CUT_FLAT, b.in, b.len);
+	fill_op(r->op, s, &b, &src, NULL);
+	assert_int_equal(rig_run(r, 0, r->op), FL_OP_INVALID);
+	expect(&src, b.in, b.len);
+	shape_free(&src);
+	fl_session_destroy(s);
+	fl_cryptodev_close(other.dev);
+}
+
 static void uris(void **state)
 {
 	struct rig *r = *state;
@@ -233,6 +253,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(known_answers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(stopped, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(more_queue_pairs, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(session_of_another, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(uris, set_up, tear_down),
 	};
 

@@ -68,7 +68,7 @@ static uint16_t dequeue(struct fl_qp *q, struct fl_op **ops, uint16_t n)
 	for (; qp->done - qp->head < n; qp->done++) {
 		struct fl_op *op = qp->ops[qp->done & qp->mask];
 
-		op->status = fl_soft_op_check(op);
+		op->status = fl_soft_op_check(qp, op);
 		if (op->status == FL_OP_OK)
 			op->status = fl_soft_run(qp, op);
 	}

@@ -134,7 +134,7 @@ int fl_soft_session_grow(struct soft_session *s, const struct soft_dev *sd, uint
 /* ---- soft_op.c ------------------------------------------------------------------------- */
 
 /** FL_OP_OK, or what is wrong with its sizes and segments. */
-enum fl_op_status fl_soft_op_check(const struct fl_op *op);
+enum fl_op_status fl_soft_op_check(const struct soft_qp *qp, const struct fl_op *op);
 /** Does a checked op by OpenSSL. */
 enum fl_op_status fl_soft_run(struct soft_qp *qp, struct fl_op *op);
 

@@ -382,7 +382,7 @@ static void take(struct soft_qp *qp, struct fl_op *op)
 	const struct soft_mb_keys *k;
 	struct place p;
 
-	op->status = fl_soft_op_check(op);
+	op->status = fl_soft_op_check(qp, op);
 	if (op->status != FL_OP_OK)
 		return;
 	k = fl_soft_session(op)->mb;

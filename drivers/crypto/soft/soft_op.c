@@ -77,6 +77,9 @@ static bool auth_ok(const struct fl_op *op)
 		/* the digest to verify has no place beside the state */
 		if (!s->hash_block || op->stage > FL_OP_LAST || !s->conf.encrypt)
 			return false;
+		/* after a first part there is a total */
+		if (op->stage != FL_OP_FIRST && !op->total)
+			return false;
 		if (op->stage != FL_OP_LAST && (!op->auth_len || op->auth_len % s->hash_block))
 			return false;
 	}
@@ -86,8 +89,6 @@ static bool auth_ok(const struct fl_op *op)
 
 static bool sizes_ok(const struct fl_op *op)
 {
-	if (!op->session)
-		return false;
 	switch (op->session->conf.type) {
 	case FL_CRYPTO_CIPHER:
 		return payload_ok(op) && op->cipher_len <= SOFT_LEN_MAX;
@@ -102,11 +103,12 @@ static bool sizes_ok(const struct fl_op *op)
 	return false;
 }
 
-enum fl_op_status fl_soft_op_check(const struct fl_op *op)
+enum fl_op_status fl_soft_op_check(const struct soft_qp *qp, const struct fl_op *op)
 {
 	uint64_t end;
 
-	if (!sizes_ok(op))
+	/* another device's session has no contexts for this queue pair */
+	if (!op->session || op->session->dev != qp->qp.dev || !sizes_ok(op))
 		return FL_OP_INVALID;
 	if (op->session->conf.type == FL_CRYPTO_AUTH)
 		return in_areas(op->src, (uint64_t)op->auth_off + op->auth_len) ? FL_OP_OK
