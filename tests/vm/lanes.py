@@ -247,7 +247,7 @@ def with_faults(chip, options=''):
 
 
 def crypto_lane():
-    return [with_sec(sec('V2', 'PF', False)), with_sec(sec('V3', 'PF', True)),
+    return [with_sec(sec('V2', 'PF', False)), with_sec(sec('V3', 'PF', True, ',workers=2')),
             with_sec(sec('V3', 'VF', False, ',qps=64,caps=on')), with_faults('V2'),
             with_faults('V3', ',caps=on')]
 
