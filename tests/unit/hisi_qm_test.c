@@ -345,6 +345,19 @@ static void test_start_fails(void **state)
 	assert_int_equal(fl_qm_start(f->qm, 8, false), 0);
 }
 
+/* V3: the engine's errors shut the bus master down too, and no context is asked for */
+static void test_start_behind_error(void **state)
+{
+	struct fq *f = up(state, FL_QM_V3, false);
+
+	*fq_reg(f, TOY_ERRORS) = 1;
+	assert_int_equal(fl_qm_start(f->qm, 8, false), -EIO);
+	assert_non_null(strstr(f->text, "is not sent"));
+	assert_int_equal(f->mbs, 0);
+	*fq_reg(f, TOY_ERRORS) = 0;
+	assert_int_equal(fl_qm_start(f->qm, 8, false), 0);
+}
+
 static void test_vf_queues(void **state)
 {
 	struct fq *f = up(state, FL_QM_V3, false);
@@ -913,18 +926,15 @@ static void test_vf_messages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_open_v2),       T(test_open_v3),
-		T(test_open_vf),       T(test_open_refused),
-		T(test_caps),	       T(test_start),
-		T(test_start_v3),      T(test_start_fails),
-		T(test_vf_queues),     T(test_qp),
-		T(test_qp_refused),    T(test_drain),
-		T(test_never_drains),  T(test_isolated),
-		T(test_mailbox_hangs), T(test_eq),
-		T(test_aeq),	       T(test_errors),
-		T(test_reset),	       T(test_no_function_reset),
-		T(test_removed),       T(test_all_ones),
-		T(test_pf_messages),   T(test_vf_messages),
+		T(test_open_v2),       T(test_open_v3),	     T(test_open_vf),
+		T(test_open_refused),  T(test_caps),	     T(test_start),
+		T(test_start_v3),      T(test_start_fails),  T(test_start_behind_error),
+		T(test_vf_queues),     T(test_qp),	     T(test_qp_refused),
+		T(test_drain),	       T(test_never_drains), T(test_isolated),
+		T(test_mailbox_hangs), T(test_eq),	     T(test_aeq),
+		T(test_errors),	       T(test_reset),	     T(test_no_function_reset),
+		T(test_removed),       T(test_all_ones),     T(test_pf_messages),
+		T(test_vf_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

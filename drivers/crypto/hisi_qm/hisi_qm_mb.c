@@ -80,19 +80,22 @@ static int wait_idle(struct fl_qm *qm, unsigned us, uint64_t r[2])
 static int check_master(struct fl_qm *qm, unsigned cmd)
 {
 	uint32_t shut = fl_qm_v3(qm) ? qm->fatal : QM_ERR_ECC;
-	uint32_t st;
+	uint32_t st, engine = 0;
 
 	if (qm->caps.vf || cmd > QM_MB_CQC_BT)
 		return 0;
-	st = fl_qm_rd(qm, QM_ABNORMAL_STATUS);
+	st = fl_qm_rd(qm, QM_ABNORMAL_STATUS) & shut;
+	/* of V3, what is fatal in the engine shuts it down as well */
+	if (fl_qm_v3(qm))
+		(void)qm->e->status(qm, qm->arg, &engine);
 	if (fl_dev_removed(qm->dev))
 		return -ENODEV;
-	if (!(st & shut))
+	if (!(st | engine))
 		return 0;
 	qm_err(qm,
-	       "mailbox command %u is not sent: errors 0x%x stand and have shut the device's "
-	       "bus master down; reset the device",
-	       cmd, st & shut);
+	       "mailbox command %u is not sent: errors 0x%x, and 0x%x of the engine, stand and "
+	       "have shut the device's bus master down; reset the device",
+	       cmd, st, engine);
 	return -EIO;
 }
 
