@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fl_hisi_sec.h"
 #include "sec_internal.h"
 
 #define DESC_MIN  16u
@@ -179,6 +180,29 @@ static const struct fl_crypto_ops ops = {
 	.qp_arm = fl_sec_qp_arm,
 	.qp_stats = fl_sec_qp_stats,
 };
+
+/* ---- beyond the calls of every device --------------------------------------------------- */
+
+static struct fl_qm *qm_of(const struct fl_cryptodev *d)
+{
+	return d->ops.close == close_dev ? fl_sec_of(d)->qm : NULL;
+}
+
+int fl_hisi_sec_vf_qps(struct fl_cryptodev *d, unsigned vf, uint16_t base, uint16_t n)
+{
+	struct fl_qm *qm = qm_of(d);
+
+	return qm ? fl_qm_vf_queues(qm, vf, base, n) : -ENOTSUP;
+}
+
+bool fl_hisi_sec_check(struct fl_cryptodev *d)
+{
+	struct fl_qm *qm = qm_of(d);
+
+	return qm && fl_qm_check(qm);
+}
+
+/* ---- probe ------------------------------------------------------------------------------ */
 
 static int probe(struct fl_dev *dev, const struct fl_driver_id *id, void **priv)
 {
