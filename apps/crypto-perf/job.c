@@ -290,8 +290,11 @@ int cp_job_check(const struct cp_job *j, const struct cp_dev *d)
 	int ret;
 
 	if ((d->info.features & need) != need) {
-		fprintf(stderr, "%s (%s) cannot do cipher and MAC in that order in one op\n",
-			d->uri, d->info.chip);
+		fprintf(stderr, "%s (%s) cannot %s with --optype %s: try %s, or soft:\n", d->uri,
+			d->info.chip, j->conf.encrypt ? "encrypt" : "decrypt",
+			cp_optype_names[j->type],
+			cp_optype_names[j->type == CP_CIPHER_AUTH ? CP_AUTH_CIPHER
+								  : CP_CIPHER_AUTH]);
 		return -EOPNOTSUPP;
 	}
 	ret = have(d, j->conf.cipher, j->type == CP_AEAD ? FL_KIND_AEAD : FL_KIND_CIPHER);
@@ -308,6 +311,11 @@ int cp_job_check_size(const struct cp_job *j, const struct cp_conf *c, const str
 	if (bytes % j->block) {
 		fprintf(stderr, "--buffer-sz %u: %s takes multiples of %u bytes\n", bytes,
 			fl_algo_info(j->algo)->name, j->block);
+		return -EINVAL;
+	}
+	if (bytes && bytes < fl_algo_info(j->algo)->least) {
+		fprintf(stderr, "--buffer-sz %u: %s takes %u bytes at least\n", bytes,
+			fl_algo_info(j->algo)->name, fl_algo_info(j->algo)->least);
 		return -EINVAL;
 	}
 	if ((uint64_t)bytes + j->aad_len > cap->len_max || (!bytes && !cap->empty)) {

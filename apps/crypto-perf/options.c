@@ -228,7 +228,7 @@ static const struct opt options[] = {
 	  FL_DIGEST_MAX },
 
 	{ "buffer-sz", 0, "SIZES",
-	  "bytes of payload: N, N,N,… or MIN:INC:MAX (64,256,1024,4096,16384)", CALL,
+	  "bytes of payload, to 16 MiB: N, N,N,… or MIN:INC:MAX (64,256,1024,4096,16384)", CALL,
 	  .call = opt_buffer },
 	{ "imix", 0, "WEIGHTS",
 	  "one run of mixed buffers: how often each size of --buffer-sz comes", CALL,

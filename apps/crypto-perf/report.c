@@ -109,7 +109,7 @@ static void count(const struct cp *cp, uint64_t v)
 
 static void test_columns(const struct cp *cp, const struct cp_result *r, const struct cp_counts *n)
 {
-	double ops = n->dequeued ? (double)n->dequeued : 1;
+	double per_op = n->dequeued ? 1 / (double)n->dequeued : 0;
 	double s = (double)(n->end_ns - n->begin_ns) / 1e9;
 	double mops = s > 0 ? (double)n->dequeued / s / 1e6 : 0;
 
@@ -121,7 +121,7 @@ static void test_columns(const struct cp *cp, const struct cp_result *r, const s
 	case CP_THROUGHPUT:
 		number(cp, mops, 4);
 		number(cp, mops * 1e6 * r->c.size * 8 / 1e9, 4);
-		number(cp, (double)n->cycles / ops, 2);
+		number(cp, (double)n->cycles * per_op, 2);
 		break;
 	case CP_LATENCY:
 		count(cp, n->failed_ops);
@@ -136,9 +136,9 @@ static void test_columns(const struct cp *cp, const struct cp_result *r, const s
 		count(cp, n->failed_ops);
 		break;
 	case CP_CYCLECOUNT:
-		number(cp, (double)(n->enq_cycles + n->deq_cycles) / ops, 2);
-		number(cp, (double)n->enq_cycles / ops, 2);
-		number(cp, (double)n->deq_cycles / ops, 2);
+		number(cp, (double)(n->enq_cycles + n->deq_cycles) * per_op, 2);
+		number(cp, (double)n->enq_cycles * per_op, 2);
+		number(cp, (double)n->deq_cycles * per_op, 2);
 		break;
 	}
 }
@@ -182,9 +182,8 @@ static void say_failures(const struct cp_result *r)
 
 	if (!n->failed_ops)
 		return;
-	fprintf(stderr, "%s, %u bytes%s%s: %" PRIu64 " of %" PRIu64 " ops failed:", r->dev->uri,
-		r->c.size, r->vector ? ", vector " : "", r->vector ? r->vector : "", n->failed_ops,
-		n->enqueued);
+	fprintf(stderr, "%s, %u bytes%s%s: %" PRIu64 " ops failed, warm-up included:", r->dev->uri,
+		r->c.size, r->vector ? ", vector " : "", r->vector ? r->vector : "", n->failed_ops);
 	for (unsigned s = 0; s < FL_ARRAY_SIZE(n->by_status); s++)
 		if (n->by_status[s])
 			fprintf(stderr, " %" PRIu64 " %s", n->by_status[s],
@@ -275,7 +274,7 @@ static void compare_row(const struct cp *cp, const struct cp_result *r)
 		double v = o ? figure(cp, o, &unit) : 0;
 
 		if (v > 0)
-			printf("%*.4g%8.2f", width(cp, k), v, base / v);
+			printf("%*.4g%8.*f", width(cp, k), v, base / v < 0.1 ? 4 : 2, base / v);
 		else
 			printf("%*s%8s", width(cp, k), "-", "-");
 	}

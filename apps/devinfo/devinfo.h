@@ -3,6 +3,7 @@
 #ifndef DEVINFO_H
 #define DEVINFO_H
 
+#include <fl_crypto.h>
 #include <fl_net.h>
 
 #include <json.h>
@@ -83,6 +84,16 @@ int di_list(const struct fl_vfio_roots *r, bool all, bool json);
 int di_doctor(const struct fl_vfio_roots *r, bool json);
 int di_features(const char *uri, bool md, bool json);
 int di_models(bool json);
+
+/* ---- features ------------------------------------------------------------------------- */
+
+void di_crypto_print(const struct fl_cryptodev_info *i, bool md);
+void di_crypto_print_json(const struct fl_cryptodev_info *i);
+/** A line for each bit that has a name; fmt takes that name, and "yes" or "-". */
+void di_print_bits(uint64_t bits, const char *(*name)(unsigned bit), const char *fmt);
+struct json_object *di_bits_json(uint64_t bits, const char *(*name)(unsigned bit));
+
+/* ---- JSON ----------------------------------------------------------------------------- */
 
 /** Prints and frees. */
 void di_print_json(struct json_object *o);

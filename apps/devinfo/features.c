@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fl-devinfo features URI: what a port reports of itself; its Markdown is the driver page's table.
- */
+/* fl-devinfo features URI: what a port reports of itself; crypto devices: crypto.c */
 #include "devinfo.h"
 
-#include <errno.h>
 #include <fl_model.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +37,7 @@ static void limits(const struct fl_port_info *i, struct limit out[NLIMITS])
 	memcpy(out, all, sizeof(all));
 }
 
-static void print_bits(uint64_t bits, const char *(*name)(unsigned bit), const char *fmt)
+void di_print_bits(uint64_t bits, const char *(*name)(unsigned bit), const char *fmt)
 {
 	for (unsigned bit = 0; bit < 64; bit++)
 		if (name(bit) && *name(bit)) /* "": a gap */
@@ -55,9 +53,9 @@ static void print_text(const struct fl_port_info *i, bool md)
 	limits(i, l);
 	printf(md ? "| feature | %s, %s |\n| --- | --- |\n" : "%s, %s\nFeatures\n", i->driver,
 	       i->chip);
-	print_bits(i->features, fl_feature_name, row);
+	di_print_bits(i->features, fl_feature_name, row);
 	printf(md ? "\n| offload | %s |\n| --- | --- |\n" : "Offloads\n", i->chip);
-	print_bits(i->offloads, fl_offload_name, row);
+	di_print_bits(i->offloads, fl_offload_name, row);
 	printf(md ? "\n| limit | %s |\n| --- | --- |\n" : "Limits\n", i->chip);
 	for (unsigned k = 0; k < NLIMITS; k++) {
 		snprintf(number, sizeof(number), "%llu", (unsigned long long)l[k].value);
@@ -65,7 +63,7 @@ static void print_text(const struct fl_port_info *i, bool md)
 	}
 }
 
-static struct json_object *bits_json(uint64_t bits, const char *(*name)(unsigned bit))
+struct json_object *di_bits_json(uint64_t bits, const char *(*name)(unsigned bit))
 {
 	struct json_object *o = json_object_new_object();
 
@@ -85,16 +83,75 @@ static void print_as_json(const struct fl_port_info *i)
 		di_json_int(lim, l[k].name, (int64_t)l[k].value);
 	di_json_text(o, "driver", i->driver);
 	di_json_text(o, "chip", i->chip);
-	json_object_object_add(o, "features", bits_json(i->features, fl_feature_name));
-	json_object_object_add(o, "offloads", bits_json(i->offloads, fl_offload_name));
+	json_object_object_add(o, "features", di_bits_json(i->features, fl_feature_name));
+	json_object_object_add(o, "offloads", di_bits_json(i->offloads, fl_offload_name));
 	json_object_object_add(o, "limits", lim);
 	di_print_json(o);
 }
 
-int di_features(const char *uri, bool md, bool json)
+/** Which class drives it; a device that no driver knows is a port, whose message says so. */
+static int class_of(struct fl_ctx *ctx, const char *uri, enum fl_driver_class *cls)
+{
+	const struct fl_driver_id *match;
+	const struct fl_driver *drv;
+	struct fl_dev *dev;
+	int ret;
+
+	*cls = FL_CLASS_CRYPTO;
+	for (unsigned i = 0; (drv = fl_driver_at(i)); i++) {
+		size_t len = drv->scheme ? strlen(drv->scheme) : 0;
+
+		if (len && !strncmp(uri, drv->scheme, len) && uri[len] == ':') {
+			*cls = drv->cls;
+			return 0;
+		}
+	}
+	ret = fl_dev_open(ctx, uri, &dev);
+	if (ret)
+		return ret;
+	if (!fl_driver_match(FL_CLASS_CRYPTO, fl_dev_id(dev), &match))
+		*cls = FL_CLASS_NET;
+	fl_dev_close(dev);
+	return 0;
+}
+
+static int port_features(struct fl_ctx *ctx, const char *uri, bool md, bool json)
 {
 	struct fl_port_info info;
 	struct fl_port *port;
+	int ret = fl_port_open(ctx, uri, &port);
+
+	if (ret)
+		return ret;
+	fl_port_info(port, &info);
+	if (json)
+		print_as_json(&info);
+	else
+		print_text(&info, md);
+	fl_port_close(port);
+	return 0;
+}
+
+static int crypto_features(struct fl_ctx *ctx, const char *uri, bool md, bool json)
+{
+	struct fl_cryptodev_info info;
+	struct fl_cryptodev *d;
+	int ret = fl_cryptodev_open(ctx, uri, &d);
+
+	if (ret)
+		return ret;
+	fl_cryptodev_info(d, &info);
+	if (json)
+		di_crypto_print_json(&info);
+	else
+		di_crypto_print(&info, md);
+	fl_cryptodev_close(d);
+	return 0;
+}
+
+int di_features(const char *uri, bool md, bool json)
+{
+	enum fl_driver_class cls;
 	struct fl_ctx *ctx;
 	int ret = fl_ctx_create(NULL, &ctx), end;
 
@@ -102,17 +159,12 @@ int di_features(const char *uri, bool md, bool json)
 		return ret;
 	ret = fl_model_enable(ctx, NULL);
 	if (!ret)
-		ret = fl_port_open(ctx, uri, &port);
-	if (!ret) {
-		fl_port_info(port, &info);
-		if (json)
-			print_as_json(&info);
-		else
-			print_text(&info, md);
-		fl_port_close(port);
-	} else {
+		ret = class_of(ctx, uri, &cls);
+	if (!ret)
+		ret = cls == FL_CLASS_CRYPTO ? crypto_features(ctx, uri, md, json)
+					     : port_features(ctx, uri, md, json);
+	if (ret)
 		fprintf(stderr, "fl-devinfo: %s: %s\n", uri, strerror(-ret));
-	}
 	end = fl_ctx_destroy(ctx);
 	return ret ? ret : end;
 }

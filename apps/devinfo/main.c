@@ -82,7 +82,7 @@ int main(int argc, char **argv)
 		options, parse, "[list | models | doctor | features URI]",
 		"Lists PCI devices that could be driven, what holds them, and what would free them.\v"
 		"doctor    checks this machine and says how to mend what is missing\n"
-		"features  opens a port and prints what it can do, e.g. features model:e1000e\n"
+		"features  opens a device and prints what it can do, e.g. features model:hisi_sec\n"
 		"models    lists the device models that are built in"
 	};
 	struct args a = { .roots = { "/sys", "/dev" } };

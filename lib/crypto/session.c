@@ -1,22 +1,35 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Sessions: what is asked held against what the device can do, once. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "crypto_internal.h"
+
+/* "16", "32 or 64", "7 to 13", "16 to 32 in steps of 8" */
+static void say_sizes(char *out, size_t size, const struct fl_sizes *s)
+{
+	if (!s->max)
+		snprintf(out, size, "none");
+	else if (s->min == s->max)
+		snprintf(out, size, "%u", s->max);
+	else if (s->inc > 1)
+		snprintf(out, size, "%u to %u in steps of %u", s->min, s->max, s->inc);
+	else
+		snprintf(out, size, s->inc ? "%u to %u" : "%u or %u", s->min, s->max);
+}
 
 static int check_size(const struct fl_cryptodev *d, const char *algo, const char *what,
 		      const struct fl_sizes *any, const struct fl_sizes *here, unsigned v)
 {
 	const struct fl_sizes *s = fl_sizes_have(any, v) ? here : any;
+	char takes[48];
 
 	if (fl_sizes_have(any, v) && fl_sizes_have(here, v))
 		return 0;
-	fl_err(d->log, "crypto", "%s: %s: %s of %u bytes; %s takes %u to %u%s", fl_crypto_uri(d),
-	       algo, what, v, s == here ? "the device" : "it", s->min, s->max,
-	       s->inc == 1 ? ""
-	       : s->inc	   ? ", in steps"
-			   : ", no size between");
+	say_sizes(takes, sizeof(takes), s);
+	fl_err(d->log, "crypto", "%s: %s: %s of %u bytes; %s takes %s", fl_crypto_uri(d), algo,
+	       what, v, s == here ? "the device" : "it", takes);
 	return -EINVAL;
 }
 

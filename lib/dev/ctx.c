@@ -169,8 +169,11 @@ int fl_ctx_open(struct fl_ctx *ctx, const char *uri, struct fl_vfio_dev **out)
 	s = find_scheme(ctx, uri, (size_t)(colon - uri));
 	if (!s) {
 		fl_err(fl_ctx_log(ctx), "dev",
-		       "\"%s\": nothing in this context opens \"%.*s:\" devices", uri,
-		       (int)(colon - uri), uri);
+		       "\"%s\": nothing in this context opens \"%.*s:\" devices%s", uri,
+		       (int)(colon - uri), uri,
+		       strncmp(uri, "model:", 6)
+			       ? "; write vfio-user:PATH, pci:ADDRESS or model:NAME"
+			       : "; fl_model_enable() has to be called before");
 		return -EOPNOTSUPP;
 	}
 	return s->open(ctx, colon + 1, s->arg, out);

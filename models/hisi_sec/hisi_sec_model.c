@@ -398,18 +398,20 @@ static void client(void *state, bool present)
 		f->chip->mem_ok = f->chip->sec_ok = false;
 }
 
-#define HELP_COMMON                                                                              \
-	"qps=N            queues (1024)\n"                                                       \
-	"isolation=on|off doorbells in BAR4, a page each (version 3: on)\n"                      \
-	"doorbells=poll|trap  BAR4 is memory, or each doorbell an access (poll when isolated)\n" \
-	"workers=N        threads that compute beside the engine's (by the CPUs)\n"              \
-	"caps=on|off      capability registers have a version (off)\n"                           \
-	"inject=LIST      KIND, KIND:N (each nth) or KIND@N (once), joined by +, of: lost dup\n" \
-	"                 tag phase sqhead bd icv qstop stall mbbusy mbfail noreset ones\n"
+#define HELP_COMMON                                                                  \
+	"qps=N                queues (1024)\n"                                       \
+	"isolation=on|off     doorbells in BAR4, a page each (version 3: on)\n"      \
+	"doorbells=poll|trap  BAR4 is memory, or each doorbell is an access\n"       \
+	"                     (isolated: poll, else trap)\n"                         \
+	"workers=N            threads that compute beside the engine's (by CPUs)\n"  \
+	"caps=on|off          capability registers have a version (off)\n"           \
+	"inject=LIST          KIND, KIND:N (each nth) or KIND@N (once), joined by\n" \
+	"                     +, of: lost dup tag phase sqhead bd icv qstop stall\n" \
+	"                     mbbusy mbfail noreset ones\n"
 
 const struct fl_model_ops fl_hisi_sec_model_ops = {
 	.name = "hisi_sec",
-	.help = "version=2|3      Kunpeng 920 or 930 (3)\n" HELP_COMMON,
+	.help = "version=2|3          Kunpeng 920 or 930 (3)\n" HELP_COMMON,
 	.create = create_pf,
 	.destroy = destroy,
 	.reset = reset,
@@ -422,10 +424,10 @@ const struct fl_model_ops fl_hisi_sec_model_ops = {
 
 const struct fl_model_ops fl_hisi_sec_vf_model_ops = {
 	.name = "hisi_sec_vf",
-	.help = "pf=N             VF of model N of this engine, whose registers give it queues\n"
-		"fn=N             which of its VFs (1)\n"
-		"version=2|3      without pf=: Kunpeng 920 or 930 (3)\n"
-		"base=N           without pf=: its first queue of the chip's (0)\n" HELP_COMMON,
+	.help = "pf=N                 VF of model N of this engine, which gives it queues\n"
+		"fn=N                 which of its VFs (1)\n"
+		"version=2|3          without pf=: Kunpeng 920 or 930 (3)\n"
+		"base=N               without pf=: its first queue of the chip's (0)\n" HELP_COMMON,
 	.create = create_vf,
 	.destroy = destroy,
 	.reset = reset,

@@ -309,7 +309,12 @@ def features():
     check('|  |' not in md and '' not in j['offloads'], 'no row without a name')
     check('features' in run(DEVINFO, 'features', 'model:e1000e').stdout.lower(), 'text')
     check('e1000e' in [m['name'] for m in json.loads(run(DEVINFO, 'models', '--json').stdout)], 'models')
-    for bad in (('features', 'model:nope'), ('what',), ('doctor', 'me'), ('features',)):
+    for uri, driver in (('model:hisi_sec', 'crypto_hisi_sec'), ('soft:openssl', 'crypto_soft')):
+        j = json.loads(run(DEVINFO, 'features', uri, '--json').stdout)
+        cbc = next(a for a in j['algorithms'] if a['name'] == 'aes-cbc')
+        check(j['driver'] == driver and cbc['key_bytes'] == {'min': 16, 'max': 32, 'step': 8}, j)
+        check(re.search(r'aes-cbc +16, 24, 32 +16 ', run(DEVINFO, 'features', uri).stdout), 'text')
+    for bad in (('features', 'model:nope'), ('features', 'soft:nope'), ('what',), ('doctor', 'me'), ('features',)):
         check(run(DEVINFO, *bad, rc=1).stderr, f'{bad} says why')
 
 
