@@ -7,6 +7,7 @@ from html import escape
 
 ROW, HEAD, LEFT, UNIT_WIDTH, RIGHT = 18, 64, 400, 300, 190
 BETTER, WORSE, TEXT, GRID = '#1f6f8b', '#c4622d', '#222222', '#bbbbbb'
+RATES = ('Mpps', 'Gbit/s')  # of these, more is better
 LIMIT = 1.5  # bars longer than this are cut, their figure says how long they are
 
 
@@ -14,7 +15,7 @@ def cost(row):
     """Ours over the peer's; a rate counts the other way round, so that less is always better."""
     if row['ratio'] is None:
         return None
-    return 1 / row['ratio'] if row['unit'] == 'Mpps' and row['ratio'] else row['ratio']
+    return 1 / row['ratio'] if row['unit'] in RATES and row['ratio'] else row['ratio']
 
 
 def figure(value):
@@ -45,7 +46,7 @@ def draw(rows):
            f'viewBox="0 0 {width} {height}" font-family="sans-serif">',
            f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
            text(12, 24, 'Faultline beside DPDK', 16, weight='bold'),
-           text(12, 44, 'Cost of a packet (time, instructions, memory) as a share of the peer\'s: '
+           text(12, 44, 'Cost (time, instructions, memory) as a share of the peer\'s: '
                 'shorter is better, 1.0 is DPDK')]
     for tick in (0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5):
         x = LEFT + tick * UNIT_WIDTH
