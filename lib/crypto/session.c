@@ -121,7 +121,8 @@ static int check_chain(const struct fl_cryptodev *d, struct fl_session_conf *c)
 
 	fl_cryptodev_info(d, &info);
 	if (!(info.features & want)) {
-		fl_err(d->log, "crypto", "%s: session: %s cannot do both in that order",
+		fl_err(d->log, "crypto",
+		       "%s: session: %s cannot do both in that order: its features say which it can",
 		       fl_crypto_uri(d), info.chip);
 		return -EOPNOTSUPP;
 	}

@@ -20,8 +20,8 @@ from vm import Nic
 import peer
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PROGRAMS = ['apps/fl-testpmd', 'apps/fl-devinfo', 'tests/vm/vm-refuse', 'tests/vm/vm-cost',
-            'tests/vm/vm-written', 'tests/vm/vm-events', 'tests/vm/vm-crypto']
+PROGRAMS = ['apps/fl-testpmd', 'apps/fl-devinfo', 'apps/fl-crypto-perf', 'tests/vm/vm-refuse',
+            'tests/vm/vm-cost', 'tests/vm/vm-written', 'tests/vm/vm-events', 'tests/vm/vm-crypto']
 MODULES = ['vfio_iommu_type1', 'vfio-pci', 'e1000', 'e1000e', 'bridge', 'hisi_sec2']
 
 
@@ -246,10 +246,17 @@ def with_faults(chip, options=''):
             [Case(f'SEC {chip} PF: {crypto.FAULTS}', crypto.errors)])
 
 
+def with_ours(chip, function):
+    machine = sec(chip, function, True, ',workers=1')
+    return (machine, [Case(f'SEC {chip} {function}: our driver through VFIO, {way}', crypto.ours, (way,))
+                      for way in ('container', 'iommufd')])
+
+
 def crypto_lane():
     return [with_sec(sec('V2', 'PF', False)), with_sec(sec('V3', 'PF', True, ',workers=2')),
             with_sec(sec('V3', 'VF', False, ',qps=64,caps=on')), with_faults('V2'),
-            with_faults('V3', ',caps=on')]
+            with_faults('V3', ',caps=on'), with_ours('V2', 'PF'), with_ours('V3', 'PF'),
+            with_ours('V3', 'VF')]
 
 
 LANES = {'stock': Lane(stock(), 'container', fetch.stock_kernel),
