@@ -119,12 +119,14 @@ static void find_rings(void)
 {
 	struct fake_nic *n = &e.nic;
 
-	e.rx = fake_nic_dma(
-		n, (uint64_t)*fake_reg(n, E1000_RDBAH(0)) << 32 | *fake_reg(n, E1000_RDBAL(0)),
-		RING * sizeof(*e.rx));
-	e.tx = fake_nic_dma(
-		n, (uint64_t)*fake_reg(n, E1000_TDBAH(0)) << 32 | *fake_reg(n, E1000_TDBAL(0)),
-		RING * sizeof(*e.tx));
+	e.rx = fake_dma_at(&n->dma,
+			   (uint64_t)*fake_reg(n, E1000_RDBAH(0)) << 32 |
+				   *fake_reg(n, E1000_RDBAL(0)),
+			   RING * sizeof(*e.rx));
+	e.tx = fake_dma_at(&n->dma,
+			   (uint64_t)*fake_reg(n, E1000_TDBAH(0)) << 32 |
+				   *fake_reg(n, E1000_TDBAL(0)),
+			   RING * sizeof(*e.tx));
 	e.head = 0;
 	assert_non_null(e.rx);
 	assert_non_null(e.tx);
@@ -450,7 +452,7 @@ static unsigned check_pages(uint32_t tail, unsigned frames, uint32_t bytes)
 	for (uint32_t i = 0; i < tail; i++) {
 		len = (uint32_t)e.tx[i].w[1] & 0xfffffu;
 		assert_true((e.tx[i].w[0] & 4095) + len <= 4096);
-		assert_non_null(fake_nic_dma(&e.nic, e.tx[i].w[0], len));
+		assert_non_null(fake_dma_at(&e.nic.dma, e.tx[i].w[0], len));
 		sum += len;
 		split += !(e.tx[i].w[1] & TXD_EOP);
 		if (!(e.tx[i].w[1] & TXD_EOP))
@@ -552,7 +554,7 @@ static void open_fails(uint32_t (*hook)(struct fake_nic *n, uint32_t off, uint32
 	e.port = NULL;
 	assert_true(fl_now_ns() - t < 2 * SEC);
 	assert_true(e.errors > 0);
-	assert_int_equal(e.nic.nmaps, 0);
+	assert_int_equal(e.nic.dma.n, 0);
 }
 
 static void test_bad_registers_at_open(void **state)
@@ -781,7 +783,7 @@ static void test_memory_above_4g(void **state)
 	assert_int_equal(fl_port_open(e.ctx, "fake:", &e.port), -EBUSY);
 	e.port = NULL;
 	assert_true(e.errors > 0);
-	assert_int_equal(e.nic.nmaps, 0);
+	assert_int_equal(e.nic.dma.n, 0);
 	assert_int_equal(fl_pool_destroy(e.pool), 0);
 	assert_int_equal(fl_port_open(e.ctx, "fake:", &e.port), 0);
 	assert_int_equal(fl_dma_windows(fl_ctx_space(e.ctx), &w, 1), 1);

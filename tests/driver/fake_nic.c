@@ -247,7 +247,7 @@ static int reattach(struct fl_vfio_dev *d)
 
 	if (n->gone)
 		return -ECONNREFUSED;
-	n->nmaps = 0;
+	n->dma.n = 0;
 	rc = fl_dma_domain_replay(n->domain);
 	if (!rc)
 		__atomic_store_n(&d->removed, false, __ATOMIC_RELAXED);
@@ -263,7 +263,7 @@ static void release(struct fl_vfio_dev *d)
 static void close_dev(struct fl_vfio_dev *d)
 {
 	fl_dma_domain_remove(of(d)->domain, of(d)->gone);
-	of(d)->nmaps = 0;
+	of(d)->dma.n = 0;
 }
 
 static const struct fl_vfio_ops ops = {
@@ -283,66 +283,6 @@ static const struct fl_vfio_ops ops = {
 	.close = close_dev,
 };
 
-/* ---- DMA ------------------------------------------------------------------------------ */
-
-static int dom_limits(void *arg, struct fl_dma_limits *out)
-{
-	static const struct fl_iova_range all = { 0, UINT64_MAX };
-
-	*out = (struct fl_dma_limits){
-		.ranges = &all,
-		.nranges = 1,
-		.page_sizes = 1ull << 12 | 1ull << 21 | 1ull << 30,
-	};
-	return 0;
-}
-
-static int dom_map(void *arg, const struct fl_dma_mapping *m)
-{
-	struct fake_nic *n = arg;
-
-	if (n->nmaps == FAKE_MAPS)
-		return -ENOSPC;
-	n->maps[n->nmaps++] = *m;
-	return 0;
-}
-
-static int dom_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped)
-{
-	struct fake_nic *n = arg;
-
-	*unmapped = 0;
-	for (unsigned i = 0; i < n->nmaps;) {
-		struct fl_dma_mapping *m = &n->maps[i];
-
-		if (m->iova.v < iova.v || m->iova.v - iova.v >= len) {
-			i++;
-			continue;
-		}
-		*unmapped += m->len;
-		*m = n->maps[--n->nmaps];
-	}
-	return 0;
-}
-
-static const struct fl_dma_domain_ops dom_ops = {
-	.name = "fake",
-	.limits = dom_limits,
-	.map = dom_map,
-	.unmap = dom_unmap,
-};
-
-void *fake_nic_dma(struct fake_nic *n, uint64_t iova, uint64_t len)
-{
-	for (unsigned i = 0; i < n->nmaps; i++) {
-		const struct fl_dma_mapping *m = &n->maps[i];
-
-		if (iova >= m->iova.v && len <= m->len && iova - m->iova.v <= m->len - len)
-			return (uint8_t *)m->va + (iova - m->iova.v);
-	}
-	return NULL;
-}
-
 /* ---- for tests ------------------------------------------------------------------------ */
 
 static int open_fake(struct fl_ctx *ctx, const char *rest, void *arg, struct fl_vfio_dev **out)
@@ -359,7 +299,7 @@ static int open_fake(struct fl_ctx *ctx, const char *rest, void *arg, struct fl_
 		.node = -1,
 		.resettable = !n->pci,
 	};
-	rc = fl_dma_domain_add(n->d.space, &dom_ops, n, &n->domain);
+	rc = fl_dma_domain_add(n->d.space, &fake_dma_ops, &n->dma, &n->domain);
 	if (rc)
 		return rc;
 	n->opens++;

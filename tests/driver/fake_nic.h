@@ -9,10 +9,11 @@
 
 #include <fl_dev.h>
 
+#include "fake_dma.h"
+
 #define FAKE_BAR_SIZE 0x20000u
 #define FAKE_IO_SIZE  64u
 #define FAKE_VECTORS  5u
-#define FAKE_MAPS     64u
 
 struct fake_nic {
 	struct fl_vfio_dev d; /* first */
@@ -36,8 +37,7 @@ struct fake_nic {
 	void *arg;
 
 	struct fl_dma_domain *domain;
-	struct fl_dma_mapping maps[FAKE_MAPS];
-	unsigned nmaps;
+	struct fake_dma dma;
 };
 
 /** An 82574L. */
@@ -50,8 +50,6 @@ int fake_nic_scheme(struct fl_ctx *ctx, struct fake_nic *n);
 /** Recomputes the NVM's checksum and loads the MAC from it. */
 void fake_nic_nvm_seal(struct fake_nic *n);
 
-/** Memory behind an IOVA, NULL where the driver mapped none. */
-void *fake_nic_dma(struct fake_nic *n, uint64_t iova, uint64_t len);
 /** Fires an interrupt's vector. */
 void fake_nic_irq(struct fake_nic *n, unsigned index, unsigned vec);
 /** The device vanishes; the driver's side hears of it at the next dispatch. */

@@ -49,7 +49,7 @@ static void power_on(struct fake_sec *f)
 
 static void configure(struct fake_sec *f, unsigned cmd, unsigned q, uint64_t at)
 {
-	const uint32_t *ctx = fake_sec_dma(f, at, 32);
+	const uint32_t *ctx = fake_dma_at(&f->dma, at, 32);
 	struct fake_sec_q *k = &f->q[q];
 	uint64_t base;
 
@@ -65,7 +65,7 @@ static void configure(struct fake_sec *f, unsigned cmd, unsigned q, uint64_t at)
 /* V2 drains by dumps: both tails are the same, as we are done with what we are done with */
 static void dump(struct fake_sec *f, uint64_t at)
 {
-	uint32_t *ctx = fake_sec_dma(f, at, 32);
+	uint32_t *ctx = fake_dma_at(&f->dma, at, 32);
 
 	if (ctx)
 		memset(ctx, 0, 32);
@@ -247,7 +247,7 @@ static int reattach(struct fl_vfio_dev *d)
 
 	if (f->gone)
 		return -ENODEV;
-	f->nmaps = 0;
+	f->dma.n = 0;
 	rc = fl_dma_domain_replay(f->domain);
 	if (!rc)
 		__atomic_store_n(&d->removed, false, __ATOMIC_RELAXED);
@@ -262,7 +262,7 @@ static void release(struct fl_vfio_dev *d)
 static void close_dev(struct fl_vfio_dev *d)
 {
 	fl_dma_domain_remove(of(d)->domain, of(d)->gone);
-	of(d)->nmaps = 0;
+	of(d)->dma.n = 0;
 }
 
 static const struct fl_vfio_ops ops = {
@@ -282,62 +282,6 @@ static const struct fl_vfio_ops ops = {
 	.close = close_dev,
 };
 
-/* ---- DMA ---------------------------------------------------------------------------------- */
-
-static int dom_limits(void *arg, struct fl_dma_limits *out)
-{
-	static const struct fl_iova_range all = { 0, UINT64_MAX };
-
-	*out = (struct fl_dma_limits){ .ranges = &all, .nranges = 1, .page_sizes = 1ull << 12 };
-	return 0;
-}
-
-static int dom_map(void *arg, const struct fl_dma_mapping *m)
-{
-	struct fake_sec *f = arg;
-
-	if (f->nmaps == FAKE_SEC_MAPS)
-		return -ENOSPC;
-	f->maps[f->nmaps++] = *m;
-	return 0;
-}
-
-static int dom_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped)
-{
-	struct fake_sec *f = arg;
-
-	*unmapped = 0;
-	for (unsigned i = 0; i < f->nmaps;) {
-		struct fl_dma_mapping *m = &f->maps[i];
-
-		if (m->iova.v < iova.v || m->iova.v - iova.v >= len) {
-			i++;
-			continue;
-		}
-		*unmapped += m->len;
-		*m = f->maps[--f->nmaps];
-	}
-	return 0;
-}
-
-static const struct fl_dma_domain_ops dom_ops = {
-	.name = "fake",
-	.limits = dom_limits,
-	.map = dom_map,
-	.unmap = dom_unmap,
-};
-
-void *fake_sec_dma(const struct fake_sec *f, uint64_t iova, uint64_t len)
-{
-	for (unsigned i = 0; i < f->nmaps; i++) {
-		const struct fl_dma_mapping *m = &f->maps[i];
-
-		if (iova >= m->iova.v && len <= m->len && iova - m->iova.v <= m->len - len)
-			return (uint8_t *)m->va + (iova - m->iova.v);
-	}
-	return NULL;
-}
-
 /* ---- the engine's side -------------------------------------------------------------------- */
 
 uint16_t fake_sec_tail(const struct fake_sec *f, unsigned q)
@@ -349,13 +293,13 @@ uint16_t fake_sec_tail(const struct fake_sec *f, unsigned q)
 
 uint32_t *fake_sec_bd(const struct fake_sec *f, unsigned q, uint16_t slot)
 {
-	return fake_sec_dma(f, f->q[q].sq + slot * 128ull, 128);
+	return fake_dma_at(&f->dma, f->q[q].sq + slot * 128ull, 128);
 }
 
 void fake_sec_cqe(struct fake_sec *f, unsigned q, uint16_t slot)
 {
 	struct fake_sec_q *k = &f->q[q];
-	uint16_t *e = fake_sec_dma(f, k->cq + k->cq_tail * 16ull, 16);
+	uint16_t *e = fake_dma_at(&f->dma, k->cq + k->cq_tail * 16ull, 16);
 
 	e[4] = slot;
 	__atomic_store_n(&e[7], k->phase, __ATOMIC_RELEASE);
@@ -419,7 +363,7 @@ static int open_fake(struct fl_ctx *ctx, const char *rest, void *arg, struct fl_
 		.node = -1,
 		.resettable = true,
 	};
-	rc = fl_dma_domain_add(f->d.space, &dom_ops, f, &f->domain);
+	rc = fl_dma_domain_add(f->d.space, &fake_dma_ops, &f->dma, &f->domain);
 	if (!rc)
 		*out = &f->d;
 	return rc;

@@ -9,8 +9,9 @@
 
 #include <fl_dev.h>
 
-#define FAKE_SEC_QPS  4u
-#define FAKE_SEC_MAPS 64u
+#include "fake_dma.h"
+
+#define FAKE_SEC_QPS 4u
 
 struct fake_sec_q {
 	uint64_t sq, cq; /* IOVAs; 0 = the device does not know it */
@@ -35,8 +36,7 @@ struct fake_sec {
 	unsigned resets, doorbells;
 
 	struct fl_dma_domain *domain;
-	struct fl_dma_mapping maps[FAKE_SEC_MAPS];
-	unsigned nmaps;
+	struct fake_dma dma;
 };
 
 /** 0 or -errno. Registers may be changed before it is opened. */
@@ -45,8 +45,6 @@ void fake_sec_fini(struct fake_sec *f);
 /** Adds the scheme "fake:" to a context; it opens this device. */
 int fake_sec_scheme(struct fl_ctx *ctx, struct fake_sec *f);
 
-/** Memory behind an IOVA, NULL where the driver mapped none. */
-void *fake_sec_dma(const struct fake_sec *f, uint64_t iova, uint64_t len);
 /** The tail that was rung last. */
 uint16_t fake_sec_tail(const struct fake_sec *f, unsigned q);
 /** A descriptor: 32 words. */

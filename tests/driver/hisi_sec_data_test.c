@@ -75,7 +75,7 @@ static void gather(struct sec_rig *r, uint64_t at, bool sgl, uint8_t **out, unsi
 	unsigned got = 0;
 
 	if (!sgl) {
-		uint8_t *p = fake_sec_dma(&r->dev, at, n);
+		uint8_t *p = fake_dma_at(&r->dev.dma, at, n);
 
 		assert_non_null(p);
 		for (; got < n; got++)
@@ -83,7 +83,7 @@ static void gather(struct sec_rig *r, uint64_t at, bool sgl, uint8_t **out, unsi
 		return;
 	}
 	while (at) {
-		const uint8_t *h = fake_sec_dma(&r->dev, at, 64);
+		const uint8_t *h = fake_dma_at(&r->dev.dma, at, 64);
 		uint16_t count, room;
 
 		assert_int_equal(at % 64, 0);
@@ -92,14 +92,14 @@ static void gather(struct sec_rig *r, uint64_t at, bool sgl, uint8_t **out, unsi
 		memcpy(&room, h + 12, 2);
 		assert_in_range(count, 1, room);
 		for (unsigned i = 0; i < count; i++) {
-			const uint8_t *e = fake_sec_dma(&r->dev, at + 64 + 32 * i, 32);
+			const uint8_t *e = fake_dma_at(&r->dev.dma, at + 64 + 32 * i, 32);
 			uint32_t len;
 			uint8_t *p;
 
 			assert_non_null(e);
 			memcpy(&len, e + 16, 4);
 			assert_in_range(len, 1, 8u << 20);
-			p = fake_sec_dma(&r->dev, q64((const uint32_t *)e, 0), len);
+			p = fake_dma_at(&r->dev.dma, q64((const uint32_t *)e, 0), len);
 			assert_non_null(p);
 			for (uint32_t k = 0; k < len; k++) {
 				assert_true(got < n);
@@ -177,8 +177,8 @@ static void flat(void **state)
 	assert_int_equal(v.c_len, 80);
 	gather(r, v.src, false, at, 80);
 	same_bytes(at, mem(r, 16), 80);
-	assert_ptr_equal(fake_sec_dma(&r->dev, v.c_iv, 16), r->ops[0]->iv);
-	assert_memory_equal(fake_sec_dma(&r->dev, v.c_key, 16), "0123456789abcdef", 16);
+	assert_ptr_equal(fake_dma_at(&r->dev.dma, v.c_iv, 16), r->ops[0]->iv);
+	assert_memory_equal(fake_dma_at(&r->dev.dma, v.c_key, 16), "0123456789abcdef", 16);
 	v = view(r, 1);
 	assert_true(v.out && !v.src_sgl && !v.dst_sgl);
 	gather(r, v.src, false, at, 80);
@@ -291,7 +291,7 @@ static void long_segments(void **state)
 	rig_give(r, 0, 2);
 	v = view(r, 0);
 	assert_true(v.src_sgl);
-	h = fake_sec_dma(&r->dev, v.src, 64 + 3 * 32);
+	h = fake_dma_at(&r->dev.dma, v.src, 64 + 3 * 32);
 	assert_int_equal(h[10], 3);
 	assert_int_equal(((const uint32_t *)h)[(64 + 16) / 4], 8u << 20);
 	assert_int_equal(((const uint32_t *)h)[(96 + 16) / 4], SEC_LEN_MAX - 256 - (8u << 20));
@@ -343,7 +343,7 @@ static void aad(void **state)
 	assert_int_equal(v.a_len, 20);
 	gather(r, v.src, false, at, 70);
 	same_bytes(at, mem(r, 0), 70);
-	assert_ptr_equal(fake_sec_dma(&r->dev, v.mac, 16), r->ops[0]->digest);
+	assert_ptr_equal(fake_dma_at(&r->dev.dma, v.mac, 16), r->ops[0]->digest);
 
 	v = view(r, 1);
 	assert_true(v.out && !v.src_sgl && !v.dst_sgl);
@@ -394,7 +394,7 @@ static void gcm_iv(void **state)
 	memcpy(r->ops[0]->iv, want, 12);
 	rig_give(r, 0, 1);
 	v = view(r, 0);
-	assert_memory_equal(fake_sec_dma(&r->dev, v.c_iv, 16), want, 16);
+	assert_memory_equal(fake_dma_at(&r->dev.dma, v.c_iv, 16), want, 16);
 	assert_int_equal(r->ops[0]->iv[12], 0xee);
 	done(r, 1, FL_OP_OK);
 	fl_session_destroy(s);
@@ -424,8 +424,8 @@ static void ccm_blocks(void **state)
 		r->ops[0]->iv[i] = (uint8_t)(i + 1);
 	rig_give(r, 0, 1);
 	v = view(r, 0);
-	assert_memory_equal(fake_sec_dma(&r->dev, v.c_iv, 16), ctr, 16);
-	assert_memory_equal(fake_sec_dma(&r->dev, v.a_iv, 16), b0, 16);
+	assert_memory_equal(fake_dma_at(&r->dev.dma, v.c_iv, 16), ctr, 16);
+	assert_memory_equal(fake_dma_at(&r->dev.dma, v.a_iv, 16), b0, 16);
 	done(r, 1, FL_OP_OK);
 	fl_session_destroy(s);
 	/* with a nonce of 13, lengths have two bytes */
@@ -462,7 +462,7 @@ static void hmac_keys(void **state)
 	r->ops[0]->auth_len = 5;
 	rig_give(r, 0, 1);
 	v = view(r, 0);
-	at = fake_sec_dma(&r->dev, v.a_key, 128);
+	at = fake_dma_at(&r->dev.dma, v.a_key, 128);
 	assert_memory_equal(at, key, 13);
 	assert_int_equal(at[13] | at[14] | at[15], 0);
 	assert_int_equal((v3 ? v.w[14] >> 9 : v.w[2] >> 5) & 63, 4);
@@ -477,7 +477,7 @@ static void hmac_keys(void **state)
 	r->ops[0]->session = s;
 	rig_give(r, 0, 1);
 	v = view(r, 1);
-	assert_memory_equal(fake_sec_dma(&r->dev, v.a_key, 48), want, 48);
+	assert_memory_equal(fake_dma_at(&r->dev.dma, v.a_key, 48), want, 48);
 	assert_int_equal((v3 ? v.w[14] >> 9 : v.w[2] >> 5) & 63, 12);
 	done(r, 1, FL_OP_OK);
 	fl_session_destroy(s);
@@ -503,7 +503,7 @@ static void many_sessions(void **state)
 
 		r->ops[0]->session = s[i];
 		rig_give(r, 0, 1);
-		at = fake_sec_dma(&r->dev, view(r, r->dev.q[0].taken).c_key, 16);
+		at = fake_dma_at(&r->dev.dma, view(r, r->dev.q[0].taken).c_key, 16);
 		assert_true(at[0] == i && at[15] == i);
 		done(r, 1, FL_OP_OK);
 	}
@@ -527,7 +527,7 @@ static void verified_digests(void **state)
 	rig_give(r, 0, 3);
 	for (uint16_t i = 0; i < 3; i++) {
 		/* it is not the op's that the device writes */
-		mac = fake_sec_dma(&r->dev, view(r, i).mac, 64);
+		mac = fake_dma_at(&r->dev.dma, view(r, i).mac, 64);
 		assert_ptr_not_equal(mac, r->ops[i]->digest);
 		memset(mac, i + 1, 20);
 		mac[20] = 0xff;
@@ -575,7 +575,7 @@ static void streams(void **state)
 		total = (start ? 0 : total) + parts[i].len;
 		assert_int_equal(op->total, total);
 		assert_int_equal(v.bits, parts[i].stage == FL_OP_LAST ? total * 8 : 0);
-		assert_ptr_equal(fake_sec_dma(&r->dev, v.mac, 32), op->digest);
+		assert_ptr_equal(fake_dma_at(&r->dev.dma, v.mac, 32), op->digest);
 		assert_int_equal(v.a_iv, start ? 0 : v.mac);
 		assert_int_equal(v3 ? v.w[27] : v.w[1] >> 10 & 3,
 				 parts[i].stage == FL_OP_FIRST || parts[i].stage == FL_OP_MIDDLE);

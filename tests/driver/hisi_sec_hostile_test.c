@@ -201,7 +201,7 @@ static void early_completion(void **state)
 static void flood(void **state)
 {
 	struct sec_rig *r = *state;
-	uint16_t *e = fake_sec_dma(&r->dev, r->dev.q[0].cq, DESC * 16);
+	uint16_t *e = fake_dma_at(&r->dev.dma, r->dev.q[0].cq, DESC * 16);
 
 	rig_give(r, 0, 2);
 	for (unsigned round = 0; round < 50; round++) {
@@ -392,7 +392,7 @@ static uint32_t rnd(uint32_t *seed)
 /* what the device may write: any completion, in the queue's order or not, and any descriptor */
 static void scribble(struct sec_rig *r, uint32_t *seed)
 {
-	uint16_t *e = fake_sec_dma(&r->dev, r->dev.q[0].cq, DESC * 16);
+	uint16_t *e = fake_dma_at(&r->dev.dma, r->dev.q[0].cq, DESC * 16);
 	uint16_t slot = (uint16_t)(rnd(seed) % DESC);
 
 	switch (rnd(seed) % 6) {

@@ -114,7 +114,7 @@ static void take(uint8_t n)
 
 static size_t step(const uint8_t *p, size_t left)
 {
-	uint8_t *cq = fake_sec_dma(&r.dev, r.dev.q[0].cq, DESC * 16);
+	uint8_t *cq = fake_dma_at(&r.dev.dma, r.dev.q[0].cq, DESC * 16);
 	uint32_t v;
 
 	switch (p[0] % 8) {

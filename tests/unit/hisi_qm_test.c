@@ -111,7 +111,7 @@ static void test_open_v2(void **state)
 	assert_int_equal(*fq_reg(f, TOY_ENABLE), 0);
 	assert_int_equal(*fq_reg(f, QM_ABNORMAL_MASK), QM_ABNORMAL_ALL);
 	assert_false(f->cfg[PCI_COMMAND] & PCI_COMMAND_MASTER);
-	assert_int_equal(f->nmaps, 0);
+	assert_int_equal(f->dma.n, 0);
 }
 
 static void test_open_v3(void **state)
@@ -269,8 +269,8 @@ static void test_start(void **state)
 	assert_int_equal(f->eqc.dw3, 0);
 	assert_int_equal(f->eqc.dw6, 0x107ff);
 	assert_int_equal(f->aeqc.dw6, 0x103ff);
-	assert_non_null(fq_dma(f, f->sqc_bt, 256 * 32));
-	assert_non_null(fq_dma(f, f->cqc_bt, 256 * 32));
+	assert_non_null(fake_dma_at(&f->dma, f->sqc_bt, 256 * 32));
+	assert_non_null(fake_dma_at(&f->dma, f->cqc_bt, 256 * 32));
 	assert_non_null(fq_eqe(f, 2047));
 	assert_non_null(fq_aeqe(f, 1023));
 	at = in_order(f, at, QM_DB_EQ_AEQ, 0x3000);
@@ -282,10 +282,10 @@ static void test_start(void **state)
 	assert_true(f->vft[0][0] == 0 && f->vft[1][0] == 0);
 	assert_int_equal(*fq_reg(f, QM_CACHE_WB_START), 1);
 	/* were it to look there */
-	assert_int_equal(((struct qm_ctx *)fq_dma(f, f->sqc_bt, 32))[255].w8, 0xaaaa);
-	assert_int_equal(((struct qm_ctx *)fq_dma(f, f->sqc_bt, 32))[255].w13, 0x40);
+	assert_int_equal(((struct qm_ctx *)fake_dma_at(&f->dma, f->sqc_bt, 32))[255].w8, 0xaaaa);
+	assert_int_equal(((struct qm_ctx *)fake_dma_at(&f->dma, f->sqc_bt, 32))[255].w13, 0x40);
 	assert_int_equal(fl_qm_start(f->qm, 2, true), 0);
-	assert_int_equal(((struct qm_ctx *)fq_dma(f, f->sqc_bt, 32))[255].w8, 0);
+	assert_int_equal(((struct qm_ctx *)fake_dma_at(&f->dma, f->sqc_bt, 32))[255].w8, 0);
 	assert_int_equal(*fq_reg(f, QM_EQ_INT_MASK), 0);
 	assert_int_equal(*fq_reg(f, QM_AEQ_INT_MASK), 0);
 	assert_true(f->irq_fd[3] >= 0);
@@ -410,12 +410,13 @@ static void test_qp(void **state)
 	assert_int_equal(c->cq_num, 3);
 	assert_int_equal(c->w13, 0x10);
 	assert_int_equal(c->w8 | c->w11 | c->pasid, 0);
-	assert_ptr_equal(fq_dma(f, c->base_l | (uint64_t)c->base_h << 32, 16 * 128), q->sq);
+	assert_ptr_equal(fake_dma_at(&f->dma, c->base_l | (uint64_t)c->base_h << 32, 16 * 128),
+			 q->sq);
 	assert_int_equal(((uintptr_t)q->sq | c->base_l) & 127, 0);
 	c = &f->cqc[3];
 	assert_int_equal(c->dw3, 0x400f);
 	assert_int_equal(c->dw6, 1);
-	cq = fq_dma(f, c->base_l | (uint64_t)c->base_h << 32, 16 * 16);
+	cq = fake_dma_at(&f->dma, c->base_l | (uint64_t)c->base_h << 32, 16 * 16);
 	assert_ptr_equal(cq, q->cq);
 
 	/* doorbells; not mapped, so each is one access of 8 bytes */
@@ -453,7 +454,7 @@ static void test_qp_refused(void **state)
 {
 	struct fq *f = up(state, FL_QM_V2, false);
 	struct fl_qm_qp *q = queue(f, 0, 16, false);
-	unsigned maps = f->nmaps;
+	unsigned maps = f->dma.n;
 
 	assert_int_equal(fl_qm_start(f->qm, 1, false), 0);
 	for (unsigned i = 1; i <= 2; i++) {
@@ -463,7 +464,7 @@ static void test_qp_refused(void **state)
 	assert_int_equal(fl_qm_qp_start(q), 0);
 	assert_int_equal(fl_qm_qp_stop(q), 0);
 	fl_qm_qp_destroy(q);
-	assert_int_equal(f->nmaps, maps - 1);
+	assert_int_equal(f->dma.n, maps - 1);
 }
 
 static void test_drain(void **state)
@@ -497,7 +498,7 @@ static void test_never_drains(void **state)
 	struct fq *f = up(state, FL_QM_V2, false);
 	struct fl_qm_qp *q = queue(f, 0, 16, false), *q1 = queue(f, 1, 16, false);
 	uint64_t t = fl_now_ns();
-	unsigned maps = f->nmaps;
+	unsigned maps = f->dma.n;
 
 	assert_int_equal(fl_qm_start(f->qm, 2, false), 0);
 	assert_int_equal(fl_qm_qp_start(q), 0);
@@ -509,17 +510,17 @@ static void test_never_drains(void **state)
 	assert_true(f->vft[0][0] == 0);
 	fl_qm_qp_destroy(q);
 	fl_qm_qp_destroy(q1);
-	assert_int_equal(f->nmaps, maps);
+	assert_int_equal(f->dma.n, maps);
 	q = queue(f, 0, 16, false);
 	assert_int_equal(fl_qm_start(f->qm, 2, false), -EBUSY);
 	assert_int_equal(fl_qm_reset(f->qm), 0);
-	assert_int_equal(f->nmaps, maps - 1);
+	assert_int_equal(f->dma.n, maps - 1);
 	f->undrained = 0;
 	assert_int_equal(fl_qm_start(f->qm, 2, false), 0);
 	assert_int_equal(fl_qm_qp_start(q), 0);
 	fl_qm_stop(f->qm);
 	fl_qm_qp_destroy(q);
-	assert_int_equal(f->nmaps, maps - 2);
+	assert_int_equal(f->dma.n, maps - 2);
 }
 
 static void test_isolated(void **state)
@@ -555,7 +556,7 @@ static void test_mailbox_hangs(void **state)
 {
 	struct fq *f = up(state, FL_QM_V3, false);
 	struct fl_qm_qp *q = queue(f, 0, 16, false);
-	unsigned maps = f->nmaps;
+	unsigned maps = f->dma.n;
 	uint64_t t = fl_now_ns();
 
 	assert_int_equal(fl_qm_start(f->qm, 2, false), 0);
@@ -568,10 +569,10 @@ static void test_mailbox_hangs(void **state)
 	fl_qm_stop(f->qm);
 	assert_in_range(fl_now_ns() - t, 0, 500000000);
 	fl_qm_qp_destroy(q);
-	assert_int_equal(f->nmaps, maps);
+	assert_int_equal(f->dma.n, maps);
 	f->mb_hang = false;
 	assert_int_equal(fl_qm_reset(f->qm), 0);
-	assert_int_equal(f->nmaps, maps - 1);
+	assert_int_equal(f->dma.n, maps - 1);
 	assert_int_equal(fl_qm_start(f->qm, 2, false), 0);
 }
 
@@ -623,7 +624,7 @@ static void test_eq(void **state)
 	/* armed after it came */
 	assert_int_equal(fl_qm_qp_arm(q0), 0);
 	assert_false(signalled(q0->fd));
-	cq = fq_dma(f, f->cqc[0].base_l | (uint64_t)f->cqc[0].base_h << 32, 16);
+	cq = fake_dma_at(&f->dma, f->cqc[0].base_l | (uint64_t)f->cqc[0].base_h << 32, 16);
 	cq->w7 = 1;
 	assert_int_equal(fl_qm_qp_arm(q0), 0);
 	assert_true(signalled(q0->fd));

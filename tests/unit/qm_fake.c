@@ -38,7 +38,8 @@ static void dump(struct fq *f, struct qm_ctx *c, const struct qm_ctx *of, bool c
 static unsigned context(struct fq *f, uint32_t w, uint64_t base)
 {
 	unsigned cmd = w & 0xff, q = w >> 16;
-	struct qm_ctx *own = cmd == QM_MB_EQC ? &f->eqc : &f->aeqc, *c = fq_dma(f, base, 32);
+	struct qm_ctx *own = cmd == QM_MB_EQC ? &f->eqc : &f->aeqc,
+		      *c = fake_dma_at(&f->dma, base, 32);
 
 	if (cmd == QM_MB_SQC)
 		own = &f->sqc[q];
@@ -307,7 +308,7 @@ static int reattach(struct fl_vfio_dev *d)
 	struct fq *f = of(d);
 	int rc;
 
-	f->nmaps = 0;
+	f->dma.n = 0;
 	rc = fl_dma_domain_replay(f->domain);
 	if (!rc)
 		__atomic_store_n(&d->removed, false, __ATOMIC_RELAXED);
@@ -322,7 +323,7 @@ static void release(struct fl_vfio_dev *d)
 static void close_dev(struct fl_vfio_dev *d)
 {
 	fl_dma_domain_remove(of(d)->domain, of(d)->gone);
-	of(d)->nmaps = 0;
+	of(d)->dma.n = 0;
 }
 
 static const struct fl_vfio_ops ops = {
@@ -342,65 +343,9 @@ static const struct fl_vfio_ops ops = {
 	.close = close_dev,
 };
 
-/* ---- DMA ---------------------------------------------------------------------------------- */
-
-static int dom_limits(void *arg, struct fl_dma_limits *out)
-{
-	static const struct fl_iova_range all = { 0, UINT64_MAX };
-
-	*out = (struct fl_dma_limits){ .ranges = &all, .nranges = 1, .page_sizes = 1ull << 12 };
-	return 0;
-}
-
-static int dom_map(void *arg, const struct fl_dma_mapping *m)
-{
-	struct fq *f = arg;
-
-	if (f->nmaps == FQ_MAPS)
-		return -ENOSPC;
-	f->maps[f->nmaps++] = *m;
-	return 0;
-}
-
-static int dom_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped)
-{
-	struct fq *f = arg;
-
-	*unmapped = 0;
-	for (unsigned i = 0; i < f->nmaps;) {
-		struct fl_dma_mapping *m = &f->maps[i];
-
-		if (m->iova.v < iova.v || m->iova.v - iova.v >= len) {
-			i++;
-			continue;
-		}
-		*unmapped += m->len;
-		*m = f->maps[--f->nmaps];
-	}
-	return 0;
-}
-
-static const struct fl_dma_domain_ops dom_ops = {
-	.name = "fake",
-	.limits = dom_limits,
-	.map = dom_map,
-	.unmap = dom_unmap,
-};
-
-void *fq_dma(struct fq *f, uint64_t iova, uint64_t len)
-{
-	for (unsigned i = 0; i < f->nmaps; i++) {
-		const struct fl_dma_mapping *m = &f->maps[i];
-
-		if (iova >= m->iova.v && len <= m->len && iova - m->iova.v <= m->len - len)
-			return (uint8_t *)m->va + (iova - m->iova.v);
-	}
-	return NULL;
-}
-
 static uint32_t *entry(struct fq *f, const struct qm_ctx *c, unsigned i)
 {
-	uint32_t *e = fq_dma(f, (c->base_l | (uint64_t)c->base_h << 32) + 4ull * i, 4);
+	uint32_t *e = fake_dma_at(&f->dma, (c->base_l | (uint64_t)c->base_h << 32) + 4ull * i, 4);
 
 	assert_non_null(e);
 	return e;
@@ -500,7 +445,7 @@ static int open_fake(struct fl_ctx *ctx, const char *rest, void *arg, struct fl_
 		.node = -1,
 		.resettable = true,
 	};
-	rc = fl_dma_domain_add(f->d.space, &dom_ops, f, &f->domain);
+	rc = fl_dma_domain_add(f->d.space, &fake_dma_ops, &f->dma, &f->domain);
 	if (!rc)
 		*out = &f->d;
 	return rc;
@@ -568,7 +513,7 @@ int fq_open(struct fq *f)
 	}
 	/* nothing is left behind */
 	f->qm = NULL;
-	assert_int_equal(f->nmaps, 0);
+	assert_int_equal(f->dma.n, 0);
 	assert_false(f->cfg[PCI_COMMAND] & PCI_COMMAND_MASTER);
 	fl_dev_close(f->dev);
 	f->dev = NULL;
@@ -580,7 +525,7 @@ void fq_close(struct fq *f)
 	if (f->qm)
 		fl_qm_close(f->qm);
 	f->qm = NULL;
-	assert_int_equal(f->nmaps, 0);
+	assert_int_equal(f->dma.n, 0);
 	if (f->dev)
 		fl_dev_close(f->dev);
 	f->dev = NULL;

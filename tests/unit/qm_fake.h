@@ -18,12 +18,12 @@
 
 #include "../../drivers/crypto/hisi_qm/hisi_qm.h"
 #include "../../drivers/crypto/hisi_qm/hisi_qm_regs.h"
+#include "../driver/fake_dma.h"
 
 #define FQ_PF_SIZE 0x400000u
 #define FQ_VF_SIZE 0x10000u
 #define FQ_PAGES   16u /* of BAR 4 */
 #define FQ_QPS	   1024u
-#define FQ_MAPS	   64u
 #define FQ_WRITES  4096u
 #define FQ_VECTORS 4u
 
@@ -80,8 +80,7 @@ struct fq {
 	void (*on_message)(struct fq *f, unsigned fn, uint64_t msg);
 
 	struct fl_dma_domain *domain;
-	struct fl_dma_mapping maps[FQ_MAPS];
-	unsigned nmaps;
+	struct fake_dma dma;
 	char text[8192];
 
 	/* the device at the other end */
@@ -103,8 +102,6 @@ int fq_open(struct fq *f);
 void fq_close(struct fq *f);
 void fq_fini(struct fq *f);
 
-/** Memory behind an IOVA, NULL where the driver mapped none. */
-void *fq_dma(struct fq *f, uint64_t iova, uint64_t len);
 void fq_irq(struct fq *f, unsigned vec);
 /** Entry i of the event queue or the asynchronous one. */
 uint32_t *fq_eqe(struct fq *f, unsigned i);
