@@ -61,24 +61,24 @@ static enum fl_algo pick(struct state *s, enum fl_algo_kind kind)
 	return FL_ALGO_NONE;
 }
 
+static uint16_t any_size(struct state *s, const struct fl_sizes *z)
+{
+	if (!z->inc)
+		return rig_rnd(&s->rig, 2) ? z->min : z->max;
+	return (uint16_t)(z->min + z->inc * rig_rnd(&s->rig, (z->max - z->min) / z->inc + 1u));
+}
+
 /* a size that both take */
 static uint16_t size(struct state *s, const struct fl_sizes *a, const struct fl_sizes *b)
 {
-	for (unsigned i = 0; i < 100; i++) {
-		uint16_t v =
-			a->inc || a->min == a->max
-				? (uint16_t)(a->min +
-					     a->inc * rig_rnd(&s->rig,
-							      a->inc ? (a->max - a->min) / a->inc +
-									       1u
-								     : 1))
-			: rig_rnd(&s->rig, 2) ? a->min
-					      : a->max;
+	uint16_t v = a->max;
 
-		if (rig_fits(b, v))
-			return v;
+	for (unsigned i = 0; i < 100; i++) {
+		v = any_size(s, a);
+		if (fl_sizes_have(b, v))
+			break;
 	}
-	return a->max;
+	return v;
 }
 
 static void cipher_part(struct state *s, struct keyset *k, enum fl_algo a)

@@ -90,12 +90,6 @@ void rig_close(struct rig *r)
 		abort();
 }
 
-bool rig_fits(const struct fl_sizes *s, uint32_t v)
-{
-	return v >= s->min && v <= s->max &&
-	       (s->inc ? (v - s->min) % s->inc == 0 : v == s->min || v == s->max);
-}
-
 uint8_t *rig_cut(struct rig *r, uint8_t *at, uint32_t n, struct fl_seg *seg, uint16_t *count)
 {
 	uint16_t k = 0;

@@ -33,7 +33,6 @@ int rig_open(struct rig *r, char **uris, unsigned n, unsigned nops, uint64_t byt
 void rig_close(struct rig *r);
 
 uint32_t rig_rnd(struct rig *r, uint32_t below);
-bool rig_fits(const struct fl_sizes *s, uint32_t v);
 /** Cuts n bytes from `at` on into at most RIG_SEGS segments with gaps; returns where they end. */
 uint8_t *rig_cut(struct rig *r, uint8_t *at, uint32_t n, struct fl_seg *seg, uint16_t *count);
 

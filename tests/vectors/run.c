@@ -71,8 +71,8 @@ static bool can(const struct runner *r, const struct vec *v)
 	enum fl_algo_kind kind = fl_algo_info(v->algo)->kind;
 	uint32_t all = v->in.len + v->aad.len;
 
-	return c && rig_fits(&c->key, v->key.len) && rig_fits(&c->iv, v->iv.len) &&
-	       (kind == FL_KIND_CIPHER || rig_fits(&c->digest, v->tag.len)) &&
+	return c && fl_sizes_have(&c->key, v->key.len) && fl_sizes_have(&c->iv, v->iv.len) &&
+	       (kind == FL_KIND_CIPHER || fl_sizes_have(&c->digest, v->tag.len)) &&
 	       v->aad.len <= c->aad_max && (v->in.len || c->empty) && all <= c->len_max;
 }
 
