@@ -31,6 +31,12 @@ struct fl_dev;
 struct fl_ctx_opts {
 	/** copied; NULL = process default */
 	const struct fl_log *log;
+	/**
+	 * The application calls fl_ctx_dispatch() often (when a burst came back empty, say): page
+	 * requests and memory by message are answered there, and no thread is made for that.
+	 * Without it a thread is, with the first lazy area of a device that faults.
+	 */
+	bool polls;
 };
 
 /**
@@ -88,6 +94,12 @@ FL_API struct fl_ctx *fl_dev_ctx(const struct fl_dev *dev);
 FL_API const struct fl_pci_id *fl_dev_id(const struct fl_dev *dev);
 /** NUMA node, -1 = unknown. */
 FL_API int fl_dev_node(const struct fl_dev *dev);
+/**
+ * The device takes recoverable faults and somebody answers them: its driver may give it any byte of
+ * a lazy area and need not post it. Fixed until a reattach. Rings and contexts are pinned all the
+ * same.
+ */
+FL_API bool fl_dev_faults(const struct fl_dev *dev);
 
 /**
  * On: memory space and bus master, before the first access to a BAR (through the kernel it would be

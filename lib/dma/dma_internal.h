@@ -2,7 +2,8 @@
 #ifndef FL_DMA_INTERNAL_H
 #define FL_DMA_INTERNAL_H
 
-#include <fl_dma.h>
+#include <fl_dma_post.h>
+#include <fl_residency.h>
 
 #include <pthread.h>
 #include <sys/types.h>
@@ -60,6 +61,10 @@ struct fl_area {
 	/* what the log of written pages said and nobody has read; lost: all of it may be written */
 	uint64_t *dirty;
 	bool dirty_lost;
+	/* of an area that is lazy, or was */
+	struct fl_posted *posted;
+	struct fl_faulted *faulted; /* a list: one for each domain that was granted something */
+	struct fl_residency_stats counts; /* what counts up; what is "now" is reckoned when asked */
 };
 
 struct fl_dma_domain {
@@ -70,7 +75,7 @@ struct fl_dma_domain {
 	struct fl_windows windows; /* copied from its limits */
 	uint64_t granule;
 	uint64_t entries_max, entries_avail;
-	bool pins, pins_apart, physical;
+	bool pins, pins_apart, physical, faults, resolves;
 	/* the other side said -ENODEV: no calls until it is replayed */
 	bool gone;
 };
@@ -88,11 +93,13 @@ struct fl_dma_space {
 	uint64_t granule;
 	/* the last IOVA of all windows, whatever the domains allow */
 	uint64_t limit;
-	uint64_t owned_bytes;
+	uint64_t owned_bytes, lazy_bytes;
 	uint64_t maps, unmaps, map_errors, unmap_errors, replays;
 	/* the page of the log of written pages, 0 = off */
 	uint64_t dirty_page;
-	uint64_t posts_missed; /* atomic: counted without the lock */
+	struct fl_residency_opts residency; /* as set, the budget computed */
+	struct fl_residency_stats counts;   /* of areas that are gone, and what concerns no area */
+	struct fl_poster *poster;	    /* queues and cold windows; see post.c */
 };
 
 /**
@@ -106,6 +113,9 @@ struct fl_run {
 struct fl_run fl_run_of(const struct fl_dma_space *s, size_t index);
 size_t fl_run_count(const struct fl_dma_space *s);
 struct fl_dma_mapping fl_run_mapping(const struct fl_dma_space *s, struct fl_run r);
+
+/** The area that an IOVA lies in, or NULL. */
+struct fl_area *fl_area_at(const struct fl_dma_space *s, fl_iova_t iova);
 
 /* ---- domain.c ----------------------------------------------------------------------------- */
 
@@ -130,6 +140,13 @@ int fl_domains_admit(struct fl_dma_space *s, int64_t entries, uint64_t bytes);
  * @noted  first error that was passed over (see `unmaps`), else 0
  */
 int fl_domains_change(struct fl_dma_space *s, const struct fl_change *c, int *noted);
+/**
+ * One call to one domain, counted, with a message where it fails. A lazy mapping is an area as a
+ * whole: announced to a domain that faults, passed over by the others.
+ */
+int fl_domain_map(struct fl_dma_domain *d, const struct fl_dma_mapping *m);
+/** The same; *changed: the domain is no longer as it was. */
+int fl_domain_unmap(struct fl_dma_domain *d, const struct fl_dma_mapping *m, bool *changed);
 /** Takes a whole run out of every domain, whatever they say; the first error. */
 int fl_domains_unmap(struct fl_dma_space *s, const struct fl_dma_mapping *m);
 
@@ -141,6 +158,43 @@ uint64_t fl_domains_page(const struct fl_dma_space *s);
 int fl_domain_locate(const struct fl_dma_domain *d, const struct fl_area *a, fl_iova_t *iova);
 /** The same, where the space has such a domain. */
 int fl_domains_locate(const struct fl_dma_space *s, const struct fl_area *a, fl_iova_t *iova);
+
+/* ---- post.c, evict.c: lazy areas and the domains that cannot fault -------------------------- */
+
+/* All under the space's lock. Windows are mapped in every such domain, or in none. */
+
+int fl_poster_create(struct fl_dma_space *s);
+void fl_poster_destroy(struct fl_dma_space *s);
+/** Gives an area its table of windows: nothing mapped, or (a pinned one that turns) all, as one. */
+int fl_post_add(struct fl_area *a, bool mapped);
+/** Unmaps what is mapped of it, for good; the first error. The table stays until fl_post_free(). */
+int fl_post_drop(struct fl_area *a);
+void fl_post_free(struct fl_area *a);
+/** A domain that is posted to joins or comes back empty: all windows that are mapped, or none. */
+int fl_post_join(struct fl_dma_domain *d);
+/** ... leaves: its windows are unmapped (not where it is gone), the others keep theirs. */
+void fl_post_leave(struct fl_dma_domain *d);
+/** Maps the windows of a range. */
+int fl_post_range(struct fl_area *a, uint64_t off, uint64_t len);
+/** Unmaps all windows that touch the range; -EBUSY and nothing done where one is held or pinned. */
+int fl_post_revoke(struct fl_area *a, uint64_t off, uint64_t len);
+int fl_post_pin(struct fl_area *a, uint64_t off, uint64_t len);
+void fl_post_unpin(struct fl_area *a, uint64_t off, uint64_t len);
+/** Bytes mapped of an area. */
+uint64_t fl_post_mapped(const struct fl_area *a);
+
+/* ---- fault.c: lazy areas and the domains that fault ----------------------------------------- */
+
+/** Forgets what a domain was granted of an area (NULL = of every area): it is gone there. */
+void fl_fault_forget(struct fl_dma_domain *d, struct fl_area *a);
+/** Grants pages of a range to every such domain, as fl_mem_prefault() says. */
+int fl_fault_range(struct fl_area *a, uint64_t off, uint64_t len, enum fl_prefault how);
+/** Takes them from every such domain; -EBUSY where one is pinned. */
+int fl_fault_revoke(struct fl_area *a, uint64_t off, uint64_t len);
+int fl_fault_pin(struct fl_area *a, uint64_t off, uint64_t len);
+void fl_fault_unpin(struct fl_area *a, uint64_t off, uint64_t len);
+/** Bytes that can be reached in at least one such domain. */
+uint64_t fl_fault_mapped(const struct fl_area *a);
 
 /* ---- dirty.c ------------------------------------------------------------------------------ */
 

@@ -50,13 +50,13 @@ static void map_why(const struct fl_dma_domain *d, const struct fl_dma_mapping *
 			m->prot & FL_DMA_WRITE ? "writing" : "reading");
 }
 
-static int map_one(struct fl_dma_domain *d, const struct fl_dma_mapping *m)
+int fl_domain_map(struct fl_dma_domain *d, const struct fl_dma_mapping *m)
 {
 	struct fl_dma_space *s = d->space;
 	char why[256];
 	int rc;
 
-	if (d->gone)
+	if (d->gone || (m->lazy && !d->faults))
 		return 0;
 	rc = d->ops->map(d->arg, m);
 	if (rc >= 0) {
@@ -70,16 +70,17 @@ static int map_one(struct fl_dma_domain *d, const struct fl_dma_mapping *m)
 	return note_gone(d, rc);
 }
 
-/* *changed: the domain is no longer as it was. */
-static int unmap_one(struct fl_dma_domain *d, const struct fl_dma_mapping *m, bool *changed)
+int fl_domain_unmap(struct fl_dma_domain *d, const struct fl_dma_mapping *m, bool *changed)
 {
 	struct fl_dma_space *s = d->space;
 	uint64_t done = 0;
 	int rc;
 
 	*changed = false;
-	if (d->gone)
+	if (d->gone || (m->lazy && !d->faults))
 		return 0;
+	if (m->lazy)
+		fl_fault_forget(d, fl_area_at(s, m->iova));
 	rc = d->ops->unmap(d->arg, m->iova, m->len, &done);
 	*changed = done != 0;
 	if (rc >= 0 && done == m->len) {
@@ -104,7 +105,7 @@ static int unmap_one(struct fl_dma_domain *d, const struct fl_dma_mapping *m, bo
 static void restore(struct fl_dma_domain *d, const struct fl_dma_mapping *m, unsigned n)
 {
 	while (n--)
-		if (map_one(d, &m[n]))
+		if (fl_domain_map(d, &m[n]))
 			fl_err(d->space->log, "dma",
 			       "%s: IOVA 0x%" PRIx64 " + 0x%" PRIx64
 			       " could not be put back: devices of this domain cannot reach it",
@@ -116,7 +117,7 @@ static void take_back(struct fl_dma_domain *d, const struct fl_dma_mapping *m, u
 	bool changed;
 
 	while (n--)
-		(void)unmap_one(d, &m[n], &changed); /* counted and logged there */
+		(void)fl_domain_unmap(d, &m[n], &changed); /* counted and logged there */
 }
 
 /* An unmap goes on where the other side is gone, or took out another size than asked. */
@@ -134,7 +135,7 @@ static int change_one(struct fl_dma_domain *d, const struct fl_change *c, int *n
 	bool changed = false;
 
 	for (unsigned i = 0; i < c->nfrom; i++) {
-		int rc = unmap_one(d, &c->from[i], &changed);
+		int rc = fl_domain_unmap(d, &c->from[i], &changed);
 
 		if (rc && !pass_over(d, c, changed, rc, noted)) {
 			restore(d, c->from, i + changed);
@@ -142,7 +143,7 @@ static int change_one(struct fl_dma_domain *d, const struct fl_change *c, int *n
 		}
 	}
 	for (unsigned i = 0; i < c->nto; i++) {
-		int rc = map_one(d, &c->to[i]);
+		int rc = fl_domain_map(d, &c->to[i]);
 
 		if (rc && !pass_over(d, c, false, rc, noted)) {
 			take_back(d, c->to, i);
@@ -177,7 +178,7 @@ int fl_domains_unmap(struct fl_dma_space *s, const struct fl_dma_mapping *m)
 	int rc = 0;
 
 	for (struct fl_dma_domain *d = s->domains; d; d = d->next) {
-		int one = unmap_one(d, m, &changed);
+		int one = fl_domain_unmap(d, m, &changed);
 
 		rc = rc ? rc : one;
 	}
@@ -196,6 +197,8 @@ static int check_limits(const struct fl_dma_domain *d, const struct fl_dma_limit
 		wrong = "no page size";
 	else if (l->physical && !d->ops->locate)
 		wrong = "physical addresses, and it cannot tell any";
+	else if (l->faults && !l->resolves && (!d->ops->grant || !d->ops->revoke))
+		wrong = "page faults, and nothing can be granted";
 	for (unsigned i = 0; !wrong && i < l->nranges; i++)
 		if (l->ranges[i].first > l->ranges[i].last ||
 		    (i && l->ranges[i].first <= l->ranges[i - 1].last))
@@ -206,7 +209,7 @@ static int check_limits(const struct fl_dma_domain *d, const struct fl_dma_limit
 	return -EPROTO;
 }
 
-static int read_limits(struct fl_dma_domain *d)
+static int read_limits(struct fl_dma_domain *d, bool first)
 {
 	struct fl_dma_limits l = { 0 };
 	struct fl_iova_range *v;
@@ -232,6 +235,11 @@ static int read_limits(struct fl_dma_domain *d)
 	d->pins = l.pins;
 	d->pins_apart = l.pins_apart;
 	d->physical = l.physical;
+	/* areas stand there by what it said first */
+	if (first) {
+		d->faults = l.faults;
+		d->resolves = l.faults && l.resolves;
+	}
 	return 0;
 }
 
@@ -264,7 +272,7 @@ static int meet_all(struct fl_dma_space *s)
 int fl_domains_refresh(struct fl_dma_space *s)
 {
 	for (struct fl_dma_domain *d = s->domains; d; d = d->next) {
-		int rc = d->gone ? 0 : read_limits(d);
+		int rc = d->gone ? 0 : read_limits(d, false);
 
 		if (rc)
 			return rc;
@@ -316,7 +324,7 @@ int fl_dma_space_limit(struct fl_dma_space *s, uint64_t last)
 /*
  * Refuses what is certain to fail. What counts apart has an account of which we do not see all
  * (iommufd's is the user's) and see too much (VmPin has what others pin): nothing is sure to be
- * used there. A failure that this does not foresee is explained by map_one().
+ * used there. A failure that this does not foresee is explained by fl_domain_map().
  */
 static int admit_lock(struct fl_dma_space *s, uint64_t bytes, bool apart)
 {
@@ -429,7 +437,7 @@ static int replay_runs(struct fl_dma_domain *d)
 	for (size_t i = 0, begin = 0; i < s->by_iova.n; begin = i) {
 		struct fl_dma_mapping m = next_run(s, &i);
 
-		rc = map_one(d, &m);
+		rc = fl_domain_map(d, &m);
 		if (rc) {
 			take_back_runs(d, begin);
 			return rc;
@@ -448,12 +456,17 @@ static int replay(struct fl_dma_domain *d)
 	if (!rc)
 		rc = admit_entries(d, (int64_t)fl_run_count(s));
 	if (!rc && d->pins)
-		rc = admit_lock(s, s->owned_bytes, d->pins_apart);
+		rc = admit_lock(s, s->owned_bytes - s->lazy_bytes, d->pins_apart);
 	if (!rc)
 		rc = replay_runs(d);
 	if (rc)
 		return rc;
-	rc = fl_dirty_join(d);
+	rc = d->faults ? 0 : fl_post_join(d);
+	if (!rc) {
+		rc = fl_dirty_join(d);
+		if (rc)
+			fl_post_leave(d);
+	}
 	if (rc)
 		take_back_runs(d, s->by_iova.n);
 	else
@@ -502,7 +515,7 @@ static int join(struct fl_dma_domain *d)
 	struct fl_dma_domain **last;
 	int rc;
 
-	rc = read_limits(d);
+	rc = read_limits(d, true);
 	if (rc)
 		return rc;
 	for (last = &d->space->domains; *last; last = &(*last)->next)
@@ -555,6 +568,8 @@ void fl_dma_domain_remove(struct fl_dma_domain *d, bool dead)
 	pthread_mutex_lock(&s->lock);
 	d->gone |= dead;
 	fl_dirty_lost_all(s);
+	fl_post_leave(d);
+	fl_fault_forget(d, NULL);
 	take_back_runs(d, s->by_iova.n);
 	leave_windows(s, d);
 	unlink_domain(d);
@@ -568,7 +583,8 @@ int fl_dma_domain_replay(struct fl_dma_domain *d)
 
 	pthread_mutex_lock(&d->space->lock);
 	d->gone = false;
-	rc = read_limits(d);
+	fl_fault_forget(d, NULL);
+	rc = read_limits(d, true);
 	if (!rc)
 		rc = meet_all(d->space);
 	if (!rc)
@@ -585,7 +601,7 @@ int fl_dma_domain_check(struct fl_dma_domain *d)
 	int rc;
 
 	pthread_mutex_lock(&d->space->lock);
-	rc = d->gone ? 0 : read_limits(d);
+	rc = d->gone ? 0 : read_limits(d, false);
 	if (!rc)
 		rc = meet_all(d->space);
 	if (!rc)

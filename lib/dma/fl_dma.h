@@ -9,8 +9,9 @@
  * back. IOVA = VA where that fits every domain, else the lowest fitting place aligned to
  * the largest page size in use.
  *
- * Control-plane calls take the space's lock: any thread, at any time. fl_dma_post() and the
- * look-ups on an area are data plane: no lock.
+ * Control-plane calls take the space's lock: any thread, at any time. The look-ups on an area are
+ * data plane: no lock. What a driver does for lazy areas is in fl_dma_post.h, what a user can say
+ * about them in fl_residency.h.
  */
 #ifndef FL_DMA_H
 #define FL_DMA_H
@@ -32,8 +33,11 @@ struct fl_dma_domain;
 enum fl_residency {
 	/** mapped for every domain from the start, until unmapped */
 	FL_PINNED,
-	/** mapped when first touched or posted; until that exists fl_dma_map() refuses it */
+	/** mapped for a device when it faults or is posted to, and unmapped again; see
+	   fl_residency.h */
 	FL_LAZY,
+	/** in fl_dma_opts: lazy where every device of the space can have it so, else pinned */
+	FL_AUTO,
 };
 
 /** [first, last], both inclusive, so that the whole 64-bit space can be said. */
@@ -52,16 +56,24 @@ struct fl_dma_opts {
 	fl_iova_t iova;
 };
 
+/** A window of a lazy area is mapped for every device that cannot fault, and may be posted to. */
+#define FL_WINDOW_HOT 1u
+
 /**
  * An area: memory that stands in a space. The fields are fixed while it is mapped and may be
- * read without a lock; they are public for the data plane's sake, not to be written.
+ * read without a lock, but for `residency` and `windows`, which fl_mem_convert() changes; they are
+ * public for the data plane's sake, not to be written.
  */
 struct fl_dma_area {
 	uint8_t *va;
 	uint64_t len;
 	fl_iova_t iova;
-	enum fl_residency residency;
+	enum fl_residency residency; /* FL_PINNED or FL_LAZY */
 	unsigned prot;
+	/** a byte for each window of 2^window_shift bytes from the start, FL_WINDOW_HOT set or not;
+	 * NULL = pinned, all of it is mapped. See fl_dma_resident(). */
+	uint8_t *windows;
+	uint8_t window_shift;
 	struct fl_dma_space *space;
 	struct fl_mem *mem;
 };
@@ -87,8 +99,9 @@ FL_API FL_MUST int fl_dma_space_limit(struct fl_dma_space *s, uint64_t last);
  * Errors: -EEXIST (overlaps an area in VA or IOVA: no map error is ever taken for success),
  * -EINVAL (alignment, or an IOVA that no domain allows; the message lists the valid windows),
  * -ENOSPC (no window is large enough, or the entry limit), -ENOMEM (RLIMIT_MEMLOCK; like the
- * entry limit, the message has needed, limit and remedy), -EOPNOTSUPP (lazy), or what the domain
- * said.
+ * entry limit, the message has needed, limit and remedy), -EOPNOTSUPP (lazy where a device without
+ * IOMMU is in the space), or what the domain said. A lazy area takes no entry for FL_DMA_JOIN to
+ * spare.
  */
 FL_API FL_MUST int fl_dma_map(struct fl_dma_space *s, struct fl_mem *mem,
 			      const struct fl_dma_opts *opts, struct fl_dma_area **out);
@@ -110,19 +123,6 @@ static inline fl_iova_t fl_dma_iova(const struct fl_dma_area *a, const void *p)
 /** The area that holds [va, va+len), or NULL. Control plane. */
 FL_API struct fl_dma_area *fl_dma_find(struct fl_dma_space *s, const void *va, uint64_t len);
 
-FL_API int fl_dma_post_slow(const struct fl_dma_area *a, fl_iova_t iova, uint32_t len);
-
-/**
- * Says that a buffer is about to be handed to a device that cannot fault. Nothing to do on a
- * pinned area. Data plane. 0, or -EAGAIN when the buffer cannot be made resident now.
- */
-static inline int fl_dma_post(const struct fl_dma_area *a, fl_iova_t iova, uint32_t len)
-{
-	if (fl_likely(a->residency == FL_PINNED))
-		return 0;
-	return fl_dma_post_slow(a, iova, len);
-}
-
 /* ---- domains: for transports ---------------------------------------------------------- */
 
 /** What one map call brings; `fd` is -1 where no file stands behind the memory. */
@@ -133,6 +133,9 @@ struct fl_dma_mapping {
 	int fd;
 	uint64_t fd_offset;
 	unsigned prot;
+	/** to a domain that faults: the area as a whole, of which nothing can be reached until
+	 * granted */
+	bool lazy;
 };
 
 struct fl_dma_limits {
@@ -148,8 +151,15 @@ struct fl_dma_limits {
 	 * locked (VmLck: type1), or `pins_apart` from that (VmPin: iommufd).
 	 */
 	bool pins, pins_apart;
-	/** device and IOMMU can take recoverable faults */
+	/**
+	 * Every device of the domain takes recoverable faults, and somebody resolves them. Asked
+	 * when the domain is added and replayed only. Then lazy areas are announced by map() with
+	 * `lazy` set; else the domain gets their windows, one map() each, as they are posted.
+	 */
 	bool faults;
+	/** with `faults`: who resolves is behind the domain (the kernel); it calls no
+	 * fl_dma_fault() */
+	bool resolves;
 	/**
 	 * No IOMMU: an IOVA is a physical address, which locate() tells. An area must be physically
 	 * contiguous, so its memory comes from hugepages and lies in one of them.
@@ -170,6 +180,21 @@ struct fl_dma_domain_ops {
 	int (*map)(void *arg, const struct fl_dma_mapping *m);
 	/** sets *unmapped to the bytes really unmapped */
 	int (*unmap)(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped);
+
+	/* of a domain that faults, and which fl_dma_fault() resolves for */
+
+	/** [m->iova, m->iova + m->len) of a lazy area can be reached with m->prot from now on; a
+	 * part of it may be already, with less */
+	int (*grant)(void *arg, const struct fl_dma_mapping *m);
+	/** no device reaches it any more when this returns; parts of it may not have been granted
+	 */
+	int (*revoke)(void *arg, fl_iova_t iova, uint64_t len);
+	/**
+	 * A whole area that stands becomes lazy (nothing granted) or pinned (all granted), as
+	 * m->lazy says, with devices at work: what they do meanwhile waits or faults and is not
+	 * lost.
+	 */
+	int (*convert)(void *arg, const struct fl_dma_mapping *m);
 
 	/* the rest may be NULL: the domain cannot */
 
@@ -208,6 +233,36 @@ FL_API FL_MUST int fl_dma_domain_replay(struct fl_dma_domain *d);
  */
 FL_API FL_MUST int fl_dma_domain_check(struct fl_dma_domain *d);
 
+/* ---- page requests: for transports whose devices fault --------------------------------- */
+
+/** What a device asks for. */
+struct fl_dma_fault {
+	fl_iova_t iova; /* any byte */
+	/** bytes that it is going to need from there on, >= 1: a hint beyond the first page */
+	uint64_t len;
+	unsigned prot;	     /* FL_DMA_* */
+	uint64_t arrived_ns; /* fl_now_ns(), for the latency; 0 = now */
+};
+
+/**
+ * Resolves a page request: finds the area, chooses the range (fault-around), makes room under the
+ * budget, grants it by the domain's ops. Takes the space's lock, so call it with none held that the
+ * domain's ops take. 0: the first page can be reached (again: the device tries again); -EFAULT
+ * outside every lazy area, -EACCES against the permission: the access is wrong; -ENOMEM and others:
+ * it may be right, and cannot be had now.
+ */
+FL_API FL_MUST int fl_dma_fault(struct fl_dma_domain *d, const struct fl_dma_fault *f);
+/**
+ * Brings in, a step of some 10 us at a time, memory that was granted for writing and is not there
+ * yet, so that the device does not wait for it: for who resolves, when no request waits. True:
+ * there is more to do.
+ */
+FL_API bool fl_dma_fault_ahead(struct fl_dma_domain *d);
+/** Counts a request that the transport refused or put off by itself (a storm). */
+FL_API void fl_dma_fault_throttled(struct fl_dma_domain *d);
+/** Whether lazy areas are granted on fault here, as opposed to posted. */
+FL_API bool fl_dma_domain_faults(const struct fl_dma_domain *d);
+
 /* ---- the dirty-page log ---------------------------------------------------------------- */
 
 /**
@@ -243,13 +298,13 @@ FL_API void fl_dma_mem_opts(struct fl_dma_space *s, uint64_t len, struct fl_mem_
 
 struct fl_dma_stats {
 	uint64_t areas, domains;
-	/** bytes in areas; bytes mapped in at least one domain; bytes that mapping has pinned
-	 *  (each area once; RLIMIT_MEMLOCK is charged for it by each domain that pins) */
+	/** bytes in areas; bytes mapped in at least one domain (of lazy areas what is mapped now);
+	 * bytes that mapping has pinned (each once; RLIMIT_MEMLOCK is charged by each domain that
+	 * pins) */
 	uint64_t owned_bytes, mapped_bytes, pinned_bytes;
 	uint64_t maps, unmaps, map_errors, unmap_errors, replays;
 	/** entries in use, most in any domain */
 	uint64_t entries;
-	uint64_t posts_missed;
 };
 FL_API void fl_dma_stats(struct fl_dma_space *s, struct fl_dma_stats *out);
 
@@ -275,7 +330,7 @@ struct fl_dma_plan {
 	uint64_t memlock_limit, memlock_used, entries_avail, nofile_limit, nofile_used;
 	uint64_t huge_pages_needed, huge_pages_free;
 	/** 0 where all fits, else the first short limit: -ENOMEM (memlock, hugepages), -ENOSPC
-	 *  (entries, IOVA), -EMFILE (files); -EOPNOTSUPP for a lazy want */
+	 *  (entries, IOVA), -EMFILE (files). A lazy want locks nothing but the budget, once */
 	int verdict;
 	/** one line: what is short, by how much, and the remedy; empty where all fits */
 	char text[256];

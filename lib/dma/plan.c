@@ -215,9 +215,6 @@ static int make_plan(struct fl_dma_space *s, const struct fl_dma_want *want, uns
 		return rc;
 	p->memlock_limit = u.memlock_limit;
 	p->memlock_used = lock_used(s, &u);
-	for (unsigned i = 0; i < n; i++)
-		if (want[i].residency == FL_LAZY && want[i].count)
-			fail(p, -EOPNOTSUPP, "lazy residency does not exist yet: use FL_PINNED");
 	check_lock(&u, p);
 	for (unsigned i = 0; i < n; i++)
 		if (is_huge(&want[i]))

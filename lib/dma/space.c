@@ -11,9 +11,9 @@
 
 static bool joins(const struct fl_area *a, const struct fl_area *b)
 {
-	if (!(a->flags & b->flags & FL_DMA_JOIN) || a->pub.va + a->pub.len != b->pub.va ||
-	    a->pub.iova.v + a->pub.len != b->pub.iova.v || a->pub.prot != b->pub.prot ||
-	    a->pub.residency != b->pub.residency)
+	if (!(a->flags & b->flags & FL_DMA_JOIN) || a->pub.residency != FL_PINNED ||
+	    a->pub.va + a->pub.len != b->pub.va || a->pub.iova.v + a->pub.len != b->pub.iova.v ||
+	    a->pub.prot != b->pub.prot || a->pub.residency != b->pub.residency)
 		return false;
 	if (a->fd < 0 || b->fd < 0)
 		return a->fd < 0 && b->fd < 0;
@@ -53,7 +53,15 @@ struct fl_dma_mapping fl_run_mapping(const struct fl_dma_space *s, struct fl_run
 		.fd = a->fd,
 		.fd_offset = a->fd_offset,
 		.prot = a->pub.prot,
+		.lazy = a->pub.residency == FL_LAZY,
 	};
+}
+
+struct fl_area *fl_area_at(const struct fl_dma_space *s, fl_iova_t iova)
+{
+	size_t i = fl_span_at(&s->by_iova, iova.v);
+
+	return i < s->by_iova.n && s->by_iova.v[i].first <= iova.v ? s->by_iova.v[i].area : NULL;
 }
 
 /* ---- spaces ------------------------------------------------------------------------------- */
@@ -70,13 +78,15 @@ int fl_dma_space_create(const struct fl_log *log, struct fl_dma_space **out)
 	s->left = (struct fl_dma_domain){ .windows = { user, 1 }, .granule = 1 };
 	s->log = log;
 	s->limit = UINT64_MAX;
-	if (fl_domains_refresh(s))
+	if (fl_domains_refresh(s) || fl_poster_create(s))
 		goto no_memory;
 	pthread_mutex_init(&s->lock, NULL);
 	*out = s;
 	return 0;
 
 no_memory:
+	if (s)
+		free(s->windows.v);
 	free(user);
 	free(s);
 	return -ENOMEM;
@@ -92,6 +102,7 @@ int fl_dma_space_destroy(struct fl_dma_space *s)
 		return -EBUSY;
 	}
 	pthread_mutex_destroy(&s->lock);
+	fl_poster_destroy(s);
 	free(s->by_iova.v);
 	free(s->by_va.v);
 	free(s->windows.v);
@@ -104,16 +115,30 @@ int fl_dma_space_destroy(struct fl_dma_space *s)
 
 static int check_opts(const struct fl_dma_space *s, const struct fl_dma_opts *o)
 {
-	if (o->residency == FL_LAZY) {
-		fl_err(s->log, "dma", "lazy residency does not exist yet: use FL_PINNED");
-		return -EOPNOTSUPP;
-	}
-	if (o->residency != FL_PINNED || (o->prot & ~FL_DMA_RW) || (o->flags & ~FL_DMA_JOIN)) {
+	if ((unsigned)o->residency > FL_AUTO || (o->prot & ~FL_DMA_RW) ||
+	    (o->flags & ~FL_DMA_JOIN)) {
 		fl_err(s->log, "dma", "unknown residency %d, prot 0x%x or flags 0x%x",
 		       (int)o->residency, o->prot, o->flags);
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/* A device without IOMMU reaches all there is: nothing can come and go. */
+static int choose_residency(struct fl_dma_space *s, struct fl_area *a, const struct fl_dma_opts *o)
+{
+	bool physical = fl_domains_page(s) != 0;
+
+	a->pub.residency = FL_PINNED;
+	if (o->residency == FL_PINNED || (o->residency == FL_AUTO && physical))
+		return 0;
+	if (physical) {
+		fl_err(s->log, "dma",
+		       "no lazy area: a device without IOMMU finds memory where it is and must find it there: use pinned or auto");
+		return -EOPNOTSUPP;
+	}
+	a->pub.residency = FL_LAZY;
+	return fl_post_add(a, false);
 }
 
 static int area_new(struct fl_dma_space *s, struct fl_mem *mem, const struct fl_dma_opts *o,
@@ -135,7 +160,7 @@ static int area_new(struct fl_dma_space *s, struct fl_mem *mem, const struct fl_
 		return -ENOMEM;
 	a->pub = (struct fl_dma_area){ .va = i.va,
 				       .len = i.len,
-				       .residency = o->residency,
+				       .residency = FL_PINNED,
 				       .prot = o->prot ? o->prot : FL_DMA_RW,
 				       .space = s,
 				       .mem = mem };
@@ -293,6 +318,7 @@ static int place(struct fl_dma_space *s, struct fl_area *a, const struct fl_dma_
 
 static void free_area(struct fl_area *a)
 {
+	fl_post_free(a);
 	free(a->dirty);
 	free(a);
 }
@@ -307,6 +333,7 @@ static void forget(struct fl_dma_space *s, struct fl_area *a)
 	fl_span_del(&s->by_iova, index_of(s, a));
 	fl_span_del(&s->by_va, fl_span_at(&s->by_va, (uintptr_t)a->pub.va));
 	s->owned_bytes -= a->pub.len;
+	s->lazy_bytes -= a->pub.residency == FL_LAZY ? a->pub.len : 0;
 }
 
 static int remember(struct fl_dma_space *s, struct fl_area *a, size_t *index)
@@ -321,11 +348,13 @@ static int remember(struct fl_dma_space *s, struct fl_area *a, size_t *index)
 	if (rc)
 		return rc;
 	rc = fl_span_add(&s->by_va, by_va, &unused);
-	if (rc)
+	if (rc) {
 		fl_span_del(&s->by_iova, *index);
-	else
-		s->owned_bytes += len;
-	return rc;
+		return rc;
+	}
+	s->owned_bytes += len;
+	s->lazy_bytes += a->pub.residency == FL_LAZY ? len : 0;
+	return 0;
 }
 
 /* What stands beside the area at `index` in its run; with the run itself, a join or a split. */
@@ -350,6 +379,8 @@ static int map_area(struct fl_dma_space *s, struct fl_area *a, const struct fl_d
 
 	rc = fl_domains_refresh(s);
 	if (!rc)
+		rc = choose_residency(s, a, o);
+	if (!rc)
 		rc = place(s, a, o);
 	if (!rc)
 		rc = remember(s, a, &index);
@@ -358,7 +389,7 @@ static int map_area(struct fl_dma_space *s, struct fl_area *a, const struct fl_d
 	r = fl_run_of(s, index);
 	c.nfrom = sides_of(s, index, r, c.from);
 	c.to[0] = fl_run_mapping(s, r);
-	rc = fl_domains_admit(s, 1 - (int64_t)c.nfrom, a->pub.len);
+	rc = fl_domains_admit(s, 1 - (int64_t)c.nfrom, c.to[0].lazy ? 0 : a->pub.len);
 	if (!rc && c.nfrom)
 		fl_dirty_lost(s, r);
 	if (!rc)
@@ -398,13 +429,15 @@ static int unmap_area(struct fl_dma_space *s, struct fl_area *a)
 	struct fl_change c = { .nfrom = 1, .unmaps = true };
 	size_t index = index_of(s, a);
 	struct fl_run r = fl_run_of(s, index);
-	int rc = 0, noted;
+	int rc = 0, noted, windows;
 
 	c.from[0] = fl_run_mapping(s, r);
 	c.nto = sides_of(s, index, r, c.to);
 	fl_dirty_lost(s, r);
 	if (!c.nto) {
+		windows = a->posted ? fl_post_drop(a) : 0;
 		noted = fl_domains_unmap(s, &c.from[0]);
+		noted = noted ? noted : windows;
 	} else if (fl_domains_change(s, &c, &noted)) {
 		fl_err(s->log, "dma", "area %p stays mapped: its run could not be split",
 		       (void *)a->pub.va);
@@ -486,7 +519,6 @@ void fl_dma_stats(struct fl_dma_space *s, struct fl_dma_stats *out)
 		.map_errors = s->map_errors,
 		.unmap_errors = s->unmap_errors,
 		.replays = s->replays,
-		.posts_missed = __atomic_load_n(&s->posts_missed, __ATOMIC_RELAXED),
 	};
 	for (const struct fl_dma_domain *d = s->domains; d; d = d->next) {
 		out->domains++;
@@ -500,11 +532,4 @@ void fl_dma_stats(struct fl_dma_space *s, struct fl_dma_stats *out)
 	if (pins)
 		out->pinned_bytes = s->owned_bytes;
 	pthread_mutex_unlock(&s->lock);
-}
-
-/* No area is lazy yet: whoever comes here has no page that could be made resident. */
-int fl_dma_post_slow(const struct fl_dma_area *a, fl_iova_t iova, uint32_t len)
-{
-	__atomic_fetch_add(&a->space->posts_missed, 1, __ATOMIC_RELAXED);
-	return -EAGAIN;
 }

@@ -72,6 +72,9 @@ struct fl_model_ops {
 	 * client gone): when this returns no thread of the model uses it any more; may be NULL
 	 */
 	void (*quiesce)(void *state);
+	/** the device takes recoverable faults: it makes page requests where the client answers
+	 * them */
+	bool page_requests;
 };
 
 /* ---- calls for a model: set-up, from create() only ------------------------------------ */
@@ -139,6 +142,32 @@ static inline void *fl_model_dma(struct fl_model *m, const struct fl_model_iommu
 	return fl_model_dma_slow(m, t, iova, len, prot);
 }
 
+/* ---- page requests: what a device does that takes recoverable faults ------------------- */
+
+/** A request under way; 0 = none. Models keep it with the work that waits. */
+typedef uint32_t fl_model_pr_t;
+
+enum fl_model_pr_state {
+	FL_PR_WAITING,
+	FL_PR_SUCCESS, /* try the access again */
+	FL_PR_INVALID, /* the client refused: the access is wrong */
+	FL_PR_FAILURE, /* the client could not, or did not answer in time, or is gone */
+};
+
+/**
+ * After fl_model_dma() or a copy failed: asks the client for [iova, iova + len) (len: what the
+ * device is going to need there, cut at the area's end). The work that needs it is parked, others
+ * go on. 0 and *pr; -EFAULT: no lazy area begins there, or not with that permission: an ordinary
+ * error (counted); -EAGAIN: as many requests as the client takes are under way, or the page has
+ * just come: try again at the next poll.
+ */
+FL_API FL_MUST int fl_model_page_request(struct fl_model *m, fl_iova_t iova, uint64_t len,
+					 unsigned prot, fl_model_pr_t *pr);
+/** Looks at a request; any answer but FL_PR_WAITING is given once and frees it. */
+FL_API enum fl_model_pr_state fl_model_page_state(struct fl_model *m, fl_model_pr_t pr);
+/** The work is given up; an answer that still comes is dropped. */
+FL_API void fl_model_page_forget(struct fl_model *m, fl_model_pr_t pr);
+
 /**
  * Copies, for memory that cannot be reached directly too (then by message to the client, which
  * takes its time). 0; -EFAULT outside every mapping or against its permission (counted); -ENODEV.
@@ -156,6 +185,10 @@ FL_API void fl_model_intx(struct fl_model *m, bool level);
 
 struct fl_model_stats {
 	uint64_t dma_faults, dma_messages, region_reads, region_writes, irqs, clients;
+	/** requests made; answered in time, by what; answers that nobody waited for (late, twice);
+	 *  requests that nobody answered; put off as too many were under way; ranges invalidated */
+	uint64_t pr_sent, pr_success, pr_invalid, pr_failure, pr_stray, pr_lost, pr_full,
+		pr_invalidated;
 };
 FL_API void fl_model_stats(const struct fl_model *m, struct fl_model_stats *out);
 

@@ -38,6 +38,13 @@ enum fl_vu_cmd {
 	FL_VU_DEVICE_FEATURE = 16,
 	FL_VU_MIG_DATA_READ = 17,
 	FL_VU_MIG_DATA_WRITE = 18,
+
+	/* ours, where both sides have the capability "x_page_requests": see below */
+	FL_VU_PAGE_REQUEST = 0x4601,  /* server to client */
+	FL_VU_PAGE_RESPONSE = 0x4602, /* client to server, as all that follow */
+	FL_VU_PAGE_GRANT = 0x4603,
+	FL_VU_PAGE_INVALIDATE = 0x4604,
+	FL_VU_AREA_CONVERT = 0x4605,
 };
 
 #define FL_VU_F_TYPE	 0xfu
@@ -80,6 +87,59 @@ struct fl_vu_dma_map {
 	uint64_t offset, iova, size;
 };
 static_assert(sizeof(struct fl_vu_dma_map) == 32, "dma_map");
+
+/*
+ * Page requests (vendor extension). Offered and accepted in VERSION's JSON as
+ * "capabilities": {"x_page_requests": {"max": N}}; `max` is the number of groups that the server
+ * may have outstanding and the client is ready to hold. Then
+ *
+ * - DMA_MAP with FL_VU_DMA_F_LAZY announces an area: the server may map its file, and must not
+ * touch a page of it for the device before that is granted.
+ * - PAGE_REQUEST asks for pages. Requests with one `group` belong together; the one with F_LAST
+ * closes the group, and the client answers a group once, with PAGE_RESPONSE. A group's number is
+ * free again once it was answered.
+ * - PAGE_GRANT makes a range reachable, asked for or not (prefault); what a request brings comes
+ * before its response. It may overlap what was granted, and never takes a permission away.
+ * - PAGE_INVALIDATE takes a range back, whatever of it was granted; the reply says that the device
+ * does not reach it any more and that nothing it was in the midst of will. DMA_UNMAP does so for an
+ * area.
+ * - AREA_CONVERT turns a whole area that stands into a lazy one, of which nothing is granted (with
+ *   F_LAZY), or into an ordinary one. Replied to like PAGE_INVALIDATE.
+ *
+ * Requests, responses and grants are sent with FL_VU_F_NO_REPLY and are never answered otherwise. A
+ * message that makes no sense ends the link; a response to a group that is not outstanding (late,
+ * twice) is counted and dropped.
+ */
+#define FL_VU_DMA_F_LAZY  0x100u /* in DMA_MAP and AREA_CONVERT */
+
+#define FL_VU_PAGE_F_LAST 1u
+
+struct fl_vu_page_request {
+	uint64_t iova, len; /* multiples of 4096, len > 0 */
+	uint32_t group;
+	uint16_t prot; /* FL_VU_DMA_F_READ, FL_VU_DMA_F_WRITE */
+	uint16_t flags;
+};
+static_assert(sizeof(struct fl_vu_page_request) == 24, "page_request");
+
+enum fl_vu_page_code {
+	FL_VU_PAGE_SUCCESS = 0, /* try again */
+	FL_VU_PAGE_INVALID = 1, /* no such area, or not with that permission */
+	FL_VU_PAGE_FAILURE = 2, /* cannot be had now */
+};
+
+struct fl_vu_page_response {
+	uint32_t group, code;
+};
+static_assert(sizeof(struct fl_vu_page_response) == 8, "page_response");
+
+/** PAGE_GRANT, PAGE_INVALIDATE (flags 0) and AREA_CONVERT (0 or FL_VU_DMA_F_LAZY, prot = the
+ * area's). */
+struct fl_vu_page_range {
+	uint64_t iova, len;
+	uint32_t prot, flags;
+};
+static_assert(sizeof(struct fl_vu_page_range) == 24, "page_range");
 
 #define FL_VU_DMA_UNMAP_F_DIRTY 1u
 #define FL_VU_DMA_UNMAP_F_ALL	2u

@@ -4,6 +4,7 @@
 #define SEC_INTERNAL_H
 
 #include <fl_crypto_driver.h>
+#include <fl_dma_post.h>
 
 #include "../hisi_qm/hisi_qm.h"
 #include "sec_bd.h"

@@ -96,7 +96,7 @@ static int seg_iova(const struct fl_sec_qp *q, const struct fl_seg *s, unsigned 
 	if (s->va < a->va || __builtin_add_overflow(at, len, &end) || end > a->len)
 		return -EFAULT;
 	*iova = a->iova.v + at;
-	return fl_dma_post(a, fl_iova(*iova), len);
+	return fl_dma_resident(a, fl_iova(*iova), len + !len) ? 0 : -EAGAIN;
 }
 
 static bool directly_before(const struct fl_seg *aad, const struct fl_seg *s, uint32_t off)

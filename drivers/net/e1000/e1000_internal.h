@@ -2,6 +2,7 @@
 #ifndef E1000_INTERNAL_H
 #define E1000_INTERNAL_H
 
+#include <fl_dma_post.h>
 #include <fl_net_driver.h>
 
 #include "e1000_regs.h"

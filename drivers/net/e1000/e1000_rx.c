@@ -84,7 +84,7 @@ static inline __attribute__((always_inline)) uint32_t refill_run(struct fl_e1000
 	for (i = 0; i < n; i++) {
 		fl_iova_t a = fl_iova_add(sw[i]->iova, FL_PKT_HEADROOM);
 
-		if (fl_unlikely(fl_dma_post(q->area, a, q->buf_room)))
+		if (fl_unlikely(!fl_dma_resident(q->area, a, q->buf_room)))
 			break;
 		d[i].w[0] = a.v;
 		d[i].w[1] = 0;

@@ -312,7 +312,9 @@ static E1000_APART bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
 			return false;
 	}
 	for (const struct fl_pkt *s = p; s; s = s->next) {
-		if (fl_dma_post(seg_area(q, s), fl_pkt_iova(s), s->data_len))
+		const struct fl_dma_area *a = seg_area(q, s);
+
+		if (!a || !fl_dma_resident(a, fl_pkt_iova(s), s->data_len))
 			return false;
 	}
 	/* later packets of this pool may take the fast path */
@@ -385,7 +387,7 @@ static inline __attribute__((always_inline)) uint32_t tx_plain(
 			break;
 		if (paged && fl_unlikely((iova.v & page_mask) + len > page_mask + 1ull))
 			break;
-		if (fl_unlikely(fl_dma_post(area, iova, (uint32_t)len)))
+		if (fl_unlikely(!fl_dma_resident(area, iova, (uint32_t)len)))
 			break;
 		d->w[0] = iova.v;
 		d->w[1] = TXD_PLAIN | len;
