@@ -398,6 +398,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct tp_conf *c = state->input;
 	int ret = 0;
 
+	if (key == ARGP_KEY_INIT)
+		state->child_inputs[0] = &c->residency;
 	if (key == ARGP_KEY_ARG && *arg == '-')
 		argp_error(state, "there is no EAL, so no `--`: write all options together");
 	if (key == ARGP_KEY_ARG)
@@ -446,6 +448,7 @@ static void defaults(struct tp_conf *c)
 		.ntx_segs = 1,
 		.model_cpu = -1,
 		.log_level = FL_LOG_WARN,
+		.residency = APP_RESIDENCY_DEFAULT,
 	};
 	for (unsigned i = 0; i < TP_MAX_PORTS; i++)
 		c->peers[i] = (struct fl_mac){ { 0x02, 0, 0, 0, 0, (uint8_t)i } };
@@ -454,8 +457,10 @@ static void defaults(struct tp_conf *c)
 int tp_options(struct tp_conf *c, int argc, char **argv)
 {
 	struct argp_option table[NOPTIONS + 1] = { 0 };
+	const struct argp_child children[] = { { &app_residency_argp, 0, NULL, 0 }, { 0 } };
 	struct argp argp = {
 		.options = table,
+		.children = children,
 		.parser = parse,
 		.doc = "Forwards packets between network ports, in user space.\v"
 		       "Example: fl-testpmd -a model:e1000e,wire=x -a model:e1000e,wire=x "

@@ -176,6 +176,7 @@ int tp_pool_create(struct tp *tp)
 	o.cache = (uint32_t)tp->conf.mbcache;
 	o.space = fl_ctx_space(tp->ctx);
 	o.name = "mb_pool_0";
+	o.dma_opts.residency = tp->conf.residency.how;
 	if (tp->conf.mp_alloc == TP_MP_ANON)
 		o.mem_opts.kind = FL_MEM_ANON;
 	else if (tp->conf.mp_alloc != TP_MP_NATIVE)

@@ -10,6 +10,8 @@
 #ifndef TESTPMD_H
 #define TESTPMD_H
 
+#include "../common/residency.h"
+
 #include <fl_net.h>
 
 #include <pthread.h>
@@ -43,6 +45,7 @@ struct tp_conf {
 	int model_cpu;
 	enum tp_topology topology;
 	enum tp_mp_alloc mp_alloc;
+	struct app_residency residency;
 	enum fl_log_level log_level;
 	enum fl_irq_kind irq;
 	bool interactive, auto_start, multi_flow, no_flush_rx, no_lsc, hot_plug, rx_intr;
