@@ -364,7 +364,7 @@ static const struct opt options[] = {
 	{ "proc-type", 0, "", "one process has a port", REFUSED },
 	{ "num-procs", 0, "", "one process has a port", REFUSED },
 	{ "proc-id", 0, "", "one process has a port", REFUSED },
-	{ "iova-mode", 0, "", "the device's windows decide (doc/memory-and-dma.md)", REFUSED },
+	{ "iova-mode", 0, "", "the device's windows decide (doc/memory.md)", REFUSED },
 };
 
 #define NOPTIONS    FL_ARRAY_SIZE(options)
