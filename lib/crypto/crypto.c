@@ -126,6 +126,7 @@ int fl_cryptodev_open(struct fl_ctx *ctx, const char *uri, struct fl_cryptodev *
 	}
 	*out = priv;
 	(*out)->uri = copy;
+	fl_ctx_enlist(ctx, &(*out)->item, FL_ITEM_CRYPTODEV, *out);
 	return 0;
 }
 
@@ -150,6 +151,7 @@ void fl_cryptodev_close(struct fl_cryptodev *d)
 		return;
 	if (d->started)
 		stop(d);
+	fl_ctx_delist(d->ctx, &d->item);
 	dev = d->dev;
 	uri = (char *)d->uri;
 	if (dev)
@@ -404,4 +406,9 @@ int fl_cryptodev_reset(struct fl_cryptodev *d)
 		return rc;
 	d->failed = false;
 	return d->resume ? fl_cryptodev_start(d) : 0;
+}
+
+const char *fl_cryptodev_uri(const struct fl_cryptodev *d)
+{
+	return d->uri;
 }

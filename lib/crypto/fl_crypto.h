@@ -156,6 +156,12 @@ FL_API FL_MUST int fl_cryptodev_open(struct fl_ctx *ctx, const char *uri,
 /** Stops where needed: ops in flight are dropped, never touched again. Sessions must be destroyed
  *  before. No burst may run meanwhile. */
 FL_API void fl_cryptodev_close(struct fl_cryptodev *d);
+/** The i-th open crypto device of a context, NULL past the last. */
+static inline struct fl_cryptodev *fl_cryptodev_at(const struct fl_ctx *ctx, unsigned i)
+{
+	return (struct fl_cryptodev *)fl_ctx_item(ctx, FL_ITEM_CRYPTODEV, i);
+}
+FL_API const char *fl_cryptodev_uri(const struct fl_cryptodev *d);
 FL_API void fl_cryptodev_info(const struct fl_cryptodev *d, struct fl_cryptodev_info *out);
 /** The capability for an algorithm, or NULL. */
 FL_API const struct fl_crypto_cap *fl_cryptodev_cap(const struct fl_cryptodev *d, enum fl_algo a);

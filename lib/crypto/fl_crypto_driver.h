@@ -73,6 +73,7 @@ struct fl_cryptodev {
 	struct fl_crypto_ops ops;
 	struct fl_dev *dev; /* NULL: no PCI device */
 	struct fl_ctx *ctx;
+	struct fl_item item;
 	const struct fl_log *log;
 	const char *uri;
 	bool started, resume, failed;

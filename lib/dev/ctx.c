@@ -16,6 +16,13 @@ struct fl_scheme_node {
 	char name[];
 };
 
+struct fl_fd_node {
+	struct fl_watch watch; /* first: epoll's pointer is the node's */
+	struct fl_fd_node *next;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
 static int open_vfio_user(struct fl_ctx *ctx, const char *rest, void *arg, struct fl_vfio_dev **out)
 {
 	int fd;
@@ -102,6 +109,8 @@ int fl_ctx_destroy(struct fl_ctx *ctx)
 			n->s.done(n->s.arg);
 		free(n);
 	}
+	while (ctx->fds)
+		fl_ctx_del_fd(ctx, ctx->fds->watch.fd);
 	close(ctx->epfd);
 	free(ctx);
 	return 0;
@@ -191,6 +200,65 @@ void fl_ctx_unwatch(struct fl_ctx *ctx, struct fl_watch *w)
 	epoll_ctl(ctx->epfd, EPOLL_CTL_DEL, w->fd, NULL);
 }
 
+int fl_ctx_add_fd(struct fl_ctx *ctx, int fd, void (*fn)(void *arg), void *arg)
+{
+	struct fl_fd_node *n = malloc(sizeof(*n));
+	int err;
+
+	if (!n)
+		return -ENOMEM;
+	*n = (struct fl_fd_node){
+		.watch = { FL_WATCH_FD, NULL, fd }, .next = ctx->fds, .fn = fn, .arg = arg
+	};
+	err = fl_ctx_watch(ctx, &n->watch);
+	if (err) {
+		free(n);
+		return err;
+	}
+	ctx->fds = n;
+	return 0;
+}
+
+void fl_ctx_del_fd(struct fl_ctx *ctx, int fd)
+{
+	for (struct fl_fd_node **at = &ctx->fds, *n; (n = *at); at = &n->next) {
+		if (n->watch.fd == fd) {
+			*at = n->next;
+			fl_ctx_unwatch(ctx, &n->watch);
+			free(n);
+			return;
+		}
+	}
+}
+
+void fl_ctx_enlist(struct fl_ctx *ctx, struct fl_item *it, enum fl_item_kind kind, void *obj)
+{
+	struct fl_item **at = &ctx->items;
+
+	while (*at)
+		at = &(*at)->next;
+	*it = (struct fl_item){ .obj = obj, .kind = kind };
+	*at = it;
+}
+
+void fl_ctx_delist(struct fl_ctx *ctx, struct fl_item *it)
+{
+	struct fl_item **at = &ctx->items;
+
+	while (*at && *at != it)
+		at = &(*at)->next;
+	if (*at)
+		*at = it->next;
+}
+
+void *fl_ctx_item(const struct fl_ctx *ctx, enum fl_item_kind kind, unsigned i)
+{
+	for (const struct fl_item *it = ctx->items; it; it = it->next)
+		if (it->kind == kind && !i--)
+			return it->obj;
+	return NULL;
+}
+
 /*
  * One event a system call: a handler may close any device, and then no fetched event may still
  * point at it. Level-triggered epoll goes round its ready list, so none starves.
@@ -211,6 +279,8 @@ int fl_ctx_dispatch(struct fl_ctx *ctx, int timeout_ms)
 		n++;
 		if (w->kind == FL_WATCH_VECTOR)
 			fl_irq_event(w->dev, (struct fl_vec *)w);
+		else if (w->kind == FL_WATCH_FD)
+			((struct fl_fd_node *)w)->fn(((struct fl_fd_node *)w)->arg);
 		else
 			fl_dev_event(w->dev, w);
 	}

@@ -141,6 +141,7 @@ int fl_dev_open(struct fl_ctx *ctx, const char *uri, struct fl_dev **out)
 	if (err)
 		goto close_transport;
 	ctx->ndevs++;
+	fl_ctx_enlist(ctx, &dev->item, FL_ITEM_DEV, dev);
 	*out = dev;
 	return 0;
 
@@ -161,6 +162,7 @@ void fl_dev_close(struct fl_dev *dev)
 	dev->vd->ops->close(dev->vd);
 	fl_ctx_forget(dev);
 	dev->ctx->ndevs--;
+	fl_ctx_delist(dev->ctx, &dev->item);
 	free_dev(dev);
 }
 

@@ -10,6 +10,7 @@ enum fl_watch_kind {
 	FL_WATCH_REQ,
 	FL_WATCH_WAKE,	 /* we saw by ourselves that the device is gone */
 	FL_WATCH_VECTOR, /* an interrupt with a handler */
+	FL_WATCH_FD,	 /* an fd of the application's */
 };
 
 /** What epoll hands back. */
@@ -25,6 +26,8 @@ struct fl_ctx {
 	struct fl_dma_space *space;
 	struct fl_vfio_kernel *kernel; /* NULL until a pci: device is opened */
 	struct fl_scheme_node *schemes;
+	struct fl_item *items; /* in the order of opening */
+	struct fl_fd_node *fds;
 	int epfd;
 	unsigned ndevs;
 	/** the device whose handler runs; NULL again once it was closed or its vectors changed */
@@ -52,6 +55,7 @@ struct fl_vec {
 
 struct fl_dev {
 	struct fl_ctx *ctx;
+	struct fl_item item;
 	struct fl_vfio_dev *vd;
 	char *uri;
 	struct fl_pci_id id;

@@ -59,6 +59,30 @@ FL_API int fl_ctx_fd(const struct fl_ctx *ctx);
 FL_API int fl_ctx_dispatch(struct fl_ctx *ctx, int timeout_ms);
 
 /**
+ * An fd of the caller's that fl_ctx_fd() waits for too: fl_ctx_dispatch() calls fn while it is
+ * readable. It stays the caller's; take it out before closing it. -EEXIST, -ENOMEM, what epoll
+ * said.
+ */
+FL_API FL_MUST int fl_ctx_add_fd(struct fl_ctx *ctx, int fd, void (*fn)(void *arg), void *arg);
+FL_API void fl_ctx_del_fd(struct fl_ctx *ctx, int fd);
+
+/**
+ * What is open in a context, so that it can be listed: devices here, the rooms above list what
+ * theirs are. In the order in which they were opened; as for opening, one thread at a time.
+ */
+enum fl_item_kind { FL_ITEM_DEV, FL_ITEM_PORT, FL_ITEM_CRYPTODEV };
+struct fl_item {
+	struct fl_item *next;
+	void *obj;
+	enum fl_item_kind kind;
+};
+FL_API void fl_ctx_enlist(struct fl_ctx *ctx, struct fl_item *it, enum fl_item_kind kind,
+			  void *obj);
+FL_API void fl_ctx_delist(struct fl_ctx *ctx, struct fl_item *it);
+/** The i-th object of a kind, NULL past the last. */
+FL_API void *fl_ctx_item(const struct fl_ctx *ctx, enum fl_item_kind kind, unsigned i);
+
+/**
  * Adds a URI scheme. open() gets what stands behind "scheme:", adds its domain to the space and
  * returns a transport. done() is called when the context is destroyed, may be NULL.
  * -EEXIST when the scheme is known.
@@ -87,6 +111,11 @@ FL_API FL_MUST int fl_dev_open(struct fl_ctx *ctx, const char *uri, struct fl_de
 /** Stops bus mastering, takes interrupts down, unmaps the BARs, leaves the space. */
 FL_API void fl_dev_close(struct fl_dev *dev);
 
+/** The i-th open device of a context, NULL past the last. */
+static inline struct fl_dev *fl_dev_at(const struct fl_ctx *ctx, unsigned i)
+{
+	return (struct fl_dev *)fl_ctx_item(ctx, FL_ITEM_DEV, i);
+}
 FL_API const char *fl_dev_uri(const struct fl_dev *dev);
 /** "vfio-user", "container", "iommufd": the transport behind it. */
 FL_API const char *fl_dev_transport(const struct fl_dev *dev);

@@ -195,6 +195,11 @@ FL_API FL_MUST int fl_port_open(struct fl_ctx *ctx, const char *uri, struct fl_p
 /** Stops where needed, frees every packet it holds, closes the device. */
 FL_API void fl_port_close(struct fl_port *p);
 
+/** The i-th open port of a context, NULL past the last. */
+static inline struct fl_port *fl_port_at(const struct fl_ctx *ctx, unsigned i)
+{
+	return (struct fl_port *)fl_ctx_item(ctx, FL_ITEM_PORT, i);
+}
 FL_API struct fl_dev *fl_port_dev(const struct fl_port *p);
 /** Number that received packets carry in .port; the caller's choice, 0 after open. */
 FL_API void fl_port_set_id(struct fl_port *p, uint16_t id);

@@ -96,6 +96,7 @@ struct fl_port {
 	struct fl_net_ops ops;
 	struct fl_dev *dev;
 	struct fl_ctx *ctx;
+	struct fl_item item;
 	const struct fl_log *log;
 	uint16_t id;
 	bool configured, started;

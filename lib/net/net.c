@@ -99,6 +99,7 @@ int fl_port_open(struct fl_ctx *ctx, const char *uri, struct fl_port **out)
 	if (rc)
 		goto err_dev;
 	*out = priv;
+	fl_ctx_enlist(ctx, &(*out)->item, FL_ITEM_PORT, *out);
 	return 0;
 
 err_dev:
@@ -131,6 +132,7 @@ void fl_port_close(struct fl_port *p)
 	if (fl_port_stop(p))
 		return;
 	dev = p->dev;
+	fl_ctx_delist(p->ctx, &p->item);
 	fl_dev_on_event(dev, NULL, NULL);
 	release_queues(p);
 	p->ops.close(p);

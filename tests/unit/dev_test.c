@@ -58,6 +58,48 @@ static void test_open(void **state)
 	assert_int_equal(fl_dev_node(x->dev), 1);
 }
 
+static void on_fd(void *arg)
+{
+	uint64_t n;
+
+	assert_int_equal(read(*(int *)arg, &n, sizeof(n)), sizeof(n));
+}
+
+/** What is open can be listed; an fd of the application's is served with the devices' own. */
+static void test_items_and_fds(void **state)
+{
+	struct fix *x = *state;
+	struct fl_item a, b;
+	uint64_t one = 1;
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	assert_null(fl_dev_at(x->ctx, 0));
+	fl_ctx_enlist(x->ctx, &a, FL_ITEM_PORT, &a);
+	assert_int_equal(fl_dev_open(x->ctx, "fake:one", &x->dev), 0);
+	fl_ctx_enlist(x->ctx, &b, FL_ITEM_PORT, &b);
+	assert_ptr_equal(fl_dev_at(x->ctx, 0), x->dev);
+	assert_null(fl_dev_at(x->ctx, 1));
+	assert_ptr_equal(fl_ctx_item(x->ctx, FL_ITEM_PORT, 1), &b);
+	fl_ctx_delist(x->ctx, &a);
+	fl_ctx_delist(x->ctx, &a); /* once more does no harm */
+	assert_ptr_equal(fl_ctx_item(x->ctx, FL_ITEM_PORT, 0), &b);
+	fl_ctx_delist(x->ctx, &b);
+	fl_dev_close(x->dev);
+	x->dev = NULL;
+	assert_null(fl_dev_at(x->ctx, 0));
+
+	assert_int_equal(fl_ctx_add_fd(x->ctx, fd, on_fd, &fd), 0);
+	assert_int_equal(fl_ctx_add_fd(x->ctx, fd, on_fd, &fd), -EEXIST);
+	assert_int_equal(fl_ctx_dispatch(x->ctx, 0), 0);
+	assert_int_equal(write(fd, &one, sizeof(one)), sizeof(one));
+	assert_int_equal(fl_ctx_dispatch(x->ctx, 0), 1);
+	assert_int_equal(fl_ctx_dispatch(x->ctx, 0), 0);
+	fl_ctx_del_fd(x->ctx, fd);
+	assert_int_equal(write(fd, &one, sizeof(one)), sizeof(one));
+	assert_int_equal(fl_ctx_dispatch(x->ctx, 0), 0);
+	close(fd);
+}
+
 static void test_open_fails(void **state)
 {
 	struct fix *x = *state;
@@ -334,6 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_uri),
 		T(test_open),
+		T(test_items_and_fds),
 		T(test_open_fails),
 		TOPEN(test_enable_stuck),
 		TOPEN(test_reset),
