@@ -9,6 +9,8 @@
 
 /* Handled in one fl_ctx_dispatch(), so that an event that never ends cannot hold the caller. */
 #define EVENTS_MAX 64
+/* Who polls wants to be back soon: as long as that, and what the last event takes. */
+#define POLLS_NS 20000u
 
 struct fl_scheme_node {
 	struct fl_scheme_node *next;
@@ -29,7 +31,8 @@ static int open_vfio_user(struct fl_ctx *ctx, const char *rest, void *arg, struc
 
 	if (strncmp(rest, "fd=", 3) != 0) {
 		if (*rest)
-			return fl_vfio_user_open(ctx->space, rest, -1, fl_ctx_log(ctx), out);
+			return fl_vfio_user_open(ctx->space, rest, -1, ctx->polls, fl_ctx_log(ctx),
+						 out);
 		fl_err(fl_ctx_log(ctx), "dev", "vfio-user: needs a socket's path, or fd=N");
 		return -EINVAL;
 	}
@@ -39,7 +42,7 @@ static int open_vfio_user(struct fl_ctx *ctx, const char *rest, void *arg, struc
 		       rest);
 		return fd;
 	}
-	return fl_vfio_user_open(ctx->space, NULL, fd, fl_ctx_log(ctx), out);
+	return fl_vfio_user_open(ctx->space, NULL, fd, ctx->polls, fl_ctx_log(ctx), out);
 }
 
 static int open_pci(struct fl_ctx *ctx, const char *rest, void *arg, struct fl_vfio_dev **out)
@@ -70,6 +73,7 @@ int fl_ctx_create(const struct fl_ctx_opts *opts, struct fl_ctx **out)
 		ctx->log = *opts->log;
 		ctx->has_log = true;
 	}
+	ctx->polls = opts && opts->polls;
 	ctx->epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (ctx->epfd < 0) {
 		err = -errno;
@@ -124,6 +128,11 @@ const struct fl_log *fl_ctx_log(const struct fl_ctx *ctx)
 struct fl_dma_space *fl_ctx_space(struct fl_ctx *ctx)
 {
 	return ctx->space;
+}
+
+bool fl_ctx_polls(const struct fl_ctx *ctx)
+{
+	return ctx->polls;
 }
 
 int fl_ctx_fd(const struct fl_ctx *ctx)
@@ -266,9 +275,10 @@ void *fl_ctx_item(const struct fl_ctx *ctx, enum fl_item_kind kind, unsigned i)
 int fl_ctx_dispatch(struct fl_ctx *ctx, int timeout_ms)
 {
 	struct epoll_event ev;
+	uint64_t until = 0;
 	int n = 0;
 
-	while (n < EVENTS_MAX) {
+	while (n < EVENTS_MAX && (!until || fl_now_ns() < until)) {
 		int got = epoll_wait(ctx->epfd, &ev, 1, n ? 0 : timeout_ms);
 		struct fl_watch *w = ev.data.ptr;
 
@@ -276,7 +286,8 @@ int fl_ctx_dispatch(struct fl_ctx *ctx, int timeout_ms)
 			return n ? n : -errno;
 		if (got <= 0)
 			break;
-		n++;
+		if (!n++ && ctx->polls)
+			until = fl_now_ns() + POLLS_NS;
 		if (w->kind == FL_WATCH_VECTOR)
 			fl_irq_event(w->dev, (struct fl_vec *)w);
 		else if (w->kind == FL_WATCH_FD)

@@ -237,6 +237,11 @@ int fl_dev_hot_reset(struct fl_dev *dev)
 	return dev->vd->ops->hot_reset(dev->vd);
 }
 
+bool fl_dev_faults(const struct fl_dev *dev)
+{
+	return dev->vd->faults;
+}
+
 bool fl_dev_removed(const struct fl_dev *dev)
 {
 	return __atomic_load_n(&dev->gone, __ATOMIC_RELAXED) ||

@@ -22,7 +22,7 @@ struct fl_watch {
 
 struct fl_ctx {
 	struct fl_log log;
-	bool has_log;
+	bool has_log, polls;
 	struct fl_dma_space *space;
 	struct fl_vfio_kernel *kernel; /* NULL until a pci: device is opened */
 	struct fl_scheme_node *schemes;

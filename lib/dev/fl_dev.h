@@ -49,6 +49,8 @@ FL_API FL_MUST int fl_ctx_destroy(struct fl_ctx *ctx);
 
 FL_API const struct fl_log *fl_ctx_log(const struct fl_ctx *ctx);
 FL_API struct fl_dma_space *fl_ctx_space(struct fl_ctx *ctx);
+/** fl_ctx_opts.polls, for transports. */
+FL_API bool fl_ctx_polls(const struct fl_ctx *ctx);
 
 /**
  * An epoll fd that is readable when a device of the context has an event or a handled interrupt;

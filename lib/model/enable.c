@@ -30,7 +30,8 @@ static int scheme_open(struct fl_ctx *ctx, const char *rest, void *arg, struct f
 		close(sv[1]);
 		return r;
 	}
-	return fl_vfio_user_open(fl_ctx_space(ctx), NULL, sv[1], fl_ctx_log(ctx), out);
+	return fl_vfio_user_open(fl_ctx_space(ctx), NULL, sv[1], fl_ctx_polls(ctx), fl_ctx_log(ctx),
+				 out);
 }
 
 static void scheme_done(void *arg)

@@ -94,6 +94,8 @@ struct fl_vfio_dev {
 	unsigned nregions, nirqs;
 	int node; /* NUMA node, -1 = unknown */
 	bool resettable;
+	/** takes recoverable faults and somebody answers them; fixed until a reattach */
+	bool faults;
 	/** set once, by whoever sees it first; read without a lock */
 	bool removed;
 };
@@ -108,11 +110,14 @@ struct fl_vfio_dev {
  * starts a thread that serves this link, and it ends with the link.
  * @path  UNIX stream socket, or NULL to use `fd`
  * @fd    connected socket (taken over, closed on error too), or -1 to use `path`
+ * @polls  dispatch() is called often: no thread is made, neither for such memory nor for page
+ *         requests
  * Errors: those of connect(2); -EPROTO (the peer breaks the protocol; the message says how),
  * -ETIMEDOUT (no answer within the time-out of 5 s), what the replay said.
  */
 FL_API FL_MUST int fl_vfio_user_open(struct fl_dma_space *space, const char *path, int fd,
-				     const struct fl_log *log, struct fl_vfio_dev **out);
+				     bool polls, const struct fl_log *log,
+				     struct fl_vfio_dev **out);
 
 /* ---- kernel VFIO ---------------------------------------------------------------------- */
 

@@ -380,14 +380,15 @@ static const struct fl_vfio_ops vu_ops = {
 	.close = vu_close,
 };
 
-static struct fl_vu *new_vu(struct fl_dma_space *space, const char *path, const struct fl_log *log,
-			    unsigned timeout_ms)
+static struct fl_vu *new_vu(struct fl_dma_space *space, const char *path, bool polls,
+			    const struct fl_log *log, unsigned timeout_ms)
 {
 	struct fl_vu *u = calloc(1, sizeof(*u));
 
 	if (!u)
 		return NULL;
 	u->dev = (struct fl_vfio_dev){ .ops = &vu_ops, .space = space, .log = log, .node = -1 };
+	u->polls = polls;
 	u->timeout_ms = timeout_ms;
 	u->main.fd = u->twin.fd = -1;
 	for (unsigned i = 0; i < FL_VU_REGIONS; i++)
@@ -412,8 +413,8 @@ static int is_stream_socket(int fd)
 	return type == SOCK_STREAM ? 0 : -EPROTOTYPE;
 }
 
-int fl_vu_open(struct fl_dma_space *space, const char *path, int fd, const struct fl_log *log,
-	       unsigned timeout_ms, struct fl_vfio_dev **out)
+int fl_vu_open(struct fl_dma_space *space, const char *path, int fd, bool polls,
+	       const struct fl_log *log, unsigned timeout_ms, struct fl_vfio_dev **out)
 {
 	struct fl_vu *u;
 	int err;
@@ -423,7 +424,7 @@ int fl_vu_open(struct fl_dma_space *space, const char *path, int fd, const struc
 	if (fd < 0)
 		return path ? fd : -EBADF;
 	err = is_stream_socket(fd);
-	u = err ? NULL : new_vu(space, path, log, timeout_ms);
+	u = err ? NULL : new_vu(space, path, polls, log, timeout_ms);
 	if (!u) {
 		err = err ? err : -ENOMEM;
 		fl_err(log, "vfio-user", "%s: %s", path ? path : "fd", strerror(-err));
@@ -451,8 +452,8 @@ free_vu:
 	return err;
 }
 
-int fl_vfio_user_open(struct fl_dma_space *space, const char *path, int fd,
+int fl_vfio_user_open(struct fl_dma_space *space, const char *path, int fd, bool polls,
 		      const struct fl_log *log, struct fl_vfio_dev **out)
 {
-	return fl_vu_open(space, path, fd, log, FL_VU_TIMEOUT_MS, out);
+	return fl_vu_open(space, path, fd, polls, log, FL_VU_TIMEOUT_MS, out);
 }

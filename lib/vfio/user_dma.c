@@ -89,7 +89,7 @@ static int start_service(struct fl_vu *u)
 	sigset_t all, old;
 	int err;
 
-	if (u->serving)
+	if (u->serving || u->polls)
 		return 0;
 	u->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (u->stop_fd < 0)

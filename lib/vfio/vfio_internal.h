@@ -58,6 +58,7 @@ struct fl_vu {
 	struct fl_vfio_dev dev;
 	char *path; /* NULL = we were given an fd */
 	unsigned timeout_ms;
+	bool polls; /* somebody calls dispatch() often */
 	int epfd;
 
 	pthread_mutex_t lock;
@@ -132,7 +133,7 @@ int fl_vu_serve_dma(struct fl_vu *u, struct fl_vu_chan *c, uint64_t deadline);
 void fl_vu_stop_service(struct fl_vu *u);
 
 /* user.c: fl_vfio_user_open() with another time-out */
-int fl_vu_open(struct fl_dma_space *space, const char *path, int fd, const struct fl_log *log,
-	       unsigned timeout_ms, struct fl_vfio_dev **out);
+int fl_vu_open(struct fl_dma_space *space, const char *path, int fd, bool polls,
+	       const struct fl_log *log, unsigned timeout_ms, struct fl_vfio_dev **out);
 
 #endif

@@ -172,6 +172,25 @@ static int twin_member(struct cursor *c, const struct string *key, void *arg, un
 	return err;
 }
 
+static int pages_member(struct cursor *c, const struct string *key, void *arg, unsigned depth)
+{
+	struct fl_vu_caps *caps = arg;
+
+	if (is_key(key, "max"))
+		return get_u64(c, &caps->page_requests);
+	return skip_member(c, key, NULL, depth);
+}
+
+static int get_pages(struct cursor *c, struct fl_vu_caps *caps, unsigned depth)
+{
+	int err;
+
+	caps->page_requests = 0;
+	err = get_object(c, pages_member, caps, depth);
+	return err || caps->page_requests ? err
+					  : fail(c, "x_page_requests without a max of 1 at least");
+}
+
 static int caps_member(struct cursor *c, const struct string *key, void *arg, unsigned depth)
 {
 	struct fl_vu_caps *caps = arg;
@@ -188,6 +207,8 @@ static int caps_member(struct cursor *c, const struct string *key, void *arg, un
 		return get_bool(c, &caps->write_multiple);
 	if (is_key(key, "twin_socket"))
 		return get_object(c, twin_member, caps, depth);
+	if (is_key(key, "x_page_requests"))
+		return get_pages(c, caps, depth);
 	return skip_member(c, key, NULL, depth);
 }
 
@@ -227,7 +248,7 @@ int fl_vu_caps_parse(const char *json, size_t len, struct fl_vu_caps *caps, cons
 
 int fl_vu_caps_format(const struct fl_vu_caps *caps, char *buf, size_t size)
 {
-	char twin[80] = "";
+	char twin[80] = "", pages[64] = "";
 	int n;
 
 	if (caps->twin_socket && caps->twin_fd_index >= 0)
@@ -236,12 +257,15 @@ int fl_vu_caps_format(const struct fl_vu_caps *caps, char *buf, size_t size)
 			 (long long)caps->twin_fd_index);
 	else if (caps->twin_socket)
 		snprintf(twin, sizeof(twin), ",\"twin_socket\":{\"supported\":true}");
+	if (caps->page_requests)
+		snprintf(pages, sizeof(pages), ",\"x_page_requests\":{\"max\":%llu}",
+			 (unsigned long long)caps->page_requests);
 	n = snprintf(buf, size,
 		     "{\"capabilities\":{\"max_msg_fds\":%llu,\"max_data_xfer_size\":%llu,"
-		     "\"max_dma_maps\":%llu,\"pgsizes\":%llu%s%s}}",
+		     "\"max_dma_maps\":%llu,\"pgsizes\":%llu%s%s%s}}",
 		     (unsigned long long)caps->max_msg_fds,
 		     (unsigned long long)caps->max_data_xfer_size,
 		     (unsigned long long)caps->max_dma_maps, (unsigned long long)caps->pgsizes,
-		     caps->write_multiple ? ",\"write_multiple\":true" : "", twin);
+		     caps->write_multiple ? ",\"write_multiple\":true" : "", twin, pages);
 	return n >= 0 && (size_t)n < size ? n + 1 : -ENOSPC;
 }

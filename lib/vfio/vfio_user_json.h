@@ -14,6 +14,8 @@ struct fl_vu_caps {
 	bool twin_socket;
 	/** index among the fds of a server's reply, -1 = not said */
 	int64_t twin_fd_index;
+	/** groups of page requests that may be outstanding; 0 = cannot ("x_page_requests") */
+	uint64_t page_requests;
 };
 
 /** What the protocol says of a peer that says nothing. */

@@ -124,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
 		abort();
 	send_all(sv[1], data, size);
-	if (!fl_vfio_user_open(space, NULL, sv[0], &silent, &d)) {
+	if (!fl_vfio_user_open(space, NULL, sv[0], false, &silent, &d)) {
 		use(d);
 		d->ops->close(d);
 	}

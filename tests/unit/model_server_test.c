@@ -972,7 +972,7 @@ static void test_with_our_client(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
 	assert_int_equal(fl_engine_add_ops(f->e, &toy_ops, NULL, NULL, sv[0], 0, &m), 0);
 	assert_int_equal(fl_ctx_create(NULL, &ctx), 0);
-	assert_int_equal(fl_vfio_user_open(fl_ctx_space(ctx), NULL, sv[1], NULL, &d), 0);
+	assert_int_equal(fl_vfio_user_open(fl_ctx_space(ctx), NULL, sv[1], false, NULL, &d), 0);
 	assert_int_equal(d->nregions, 9);
 	assert_int_equal(d->nirqs, 5);
 	assert_int_equal(d->ops->region_info(d, 0, &r), 0);

@@ -449,7 +449,7 @@ static int open_link(struct fix *f)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
 	f->p->fd = sv[1];
 	assert_int_equal(pthread_create(&f->p->thread, NULL, peer_main, f->p), 0);
-	return fl_vu_open(f->space, NULL, sv[0], &f->log, TIMEOUT_MS, &f->d);
+	return fl_vu_open(f->space, NULL, sv[0], false, &f->log, TIMEOUT_MS, &f->d);
 }
 
 static int teardown(void **state)
@@ -510,6 +510,11 @@ static void test_json(void **state)
 		"{\"capabilities\":{\"twin_socket\":true}}",
 		"{\"capabilities\":{\"twin_socket\":{\"supported\":1}}}",
 		"{\"capabilities\":{\"twin_socket\":{\"fd_index\":4294967296}}}",
+		"{\"capabilities\":{\"x_page_requests\":8}}",
+		"{\"capabilities\":{\"x_page_requests\":{}}}",
+		"{\"capabilities\":{\"x_page_requests\":{\"max\":0}}}",
+		"{\"capabilities\":{\"x_page_requests\":{\"max\":-1}}}",
+		"{\"capabilities\":{\"x_page_requests\":{\"max\":\"8\"}}}",
 		"{\"a\":[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]}",
 		"{\"a\":[1,2}",
 		"{\"a\":\"\n\"}",
@@ -527,18 +532,20 @@ static void test_json(void **state)
 	assert_int_equal(c.max_dma_maps, 65535);
 	assert_int_equal(c.pgsizes, 4096);
 	assert_false(c.twin_socket || c.write_multiple);
+	assert_int_equal(c.page_requests, 0);
 
 	assert_int_equal(
 		parse(" { \"x\\\"y\" : [ 1, -2.5e3, {\"capabilities\":0}, null ], \"capabilities\" : {"
 		      "\"migration\":{\"pgsize\":4096,\"max_bitmap_size\":1},\"max_msg_fds\":32,"
 		      "\"max_data_xfer_size\" : 4096, \"write_multiple\":true,\"pgsizes\":"
-		      "18446744073709551615,\"twin_socket\":{\"supported\":true,\"fd_index\":3}}}\n",
+		      "18446744073709551615,\"x_page_requests\":{\"more\":[1],\"max\":99},\"twin_socket\":{\"supported\":true,\"fd_index\":3}}}\n",
 		      &c),
 		0);
 	assert_int_equal(c.max_msg_fds, 32);
 	assert_int_equal(c.max_data_xfer_size, 4096);
 	assert_int_equal(c.pgsizes, UINT64_MAX);
 	assert_int_equal(c.twin_fd_index, 3);
+	assert_int_equal(c.page_requests, 99);
 	assert_true(c.twin_socket && c.write_multiple);
 
 	n = fl_vu_caps_format(&c, buf, sizeof(buf));
@@ -548,7 +555,8 @@ static void test_json(void **state)
 	assert_true(c.max_msg_fds == d.max_msg_fds && c.pgsizes == d.pgsizes &&
 		    c.max_data_xfer_size == d.max_data_xfer_size &&
 		    c.max_dma_maps == d.max_dma_maps && c.twin_fd_index == d.twin_fd_index &&
-		    c.twin_socket == d.twin_socket && c.write_multiple == d.write_multiple);
+		    c.twin_socket == d.twin_socket && c.write_multiple == d.write_multiple &&
+		    c.page_requests == d.page_requests);
 	assert_int_equal(fl_vu_caps_parse(buf, (size_t)n - 1, &d, &why), -EINVAL); /* no NUL */
 	assert_int_equal(fl_vu_caps_format(&c, buf, (size_t)n - 1), -ENOSPC);
 }
@@ -1652,7 +1660,7 @@ static void test_reattach(void **state)
 	snprintf(path, sizeof(path), "/tmp/fl-vu-%d.sock", (int)getpid());
 	f->p->hook = refuse_second_map;
 	listen_at(f->p, path);
-	assert_int_equal(fl_vu_open(f->space, path, -1, &f->log, TIMEOUT_MS, &f->d), 0);
+	assert_int_equal(fl_vu_open(f->space, path, -1, false, &f->log, TIMEOUT_MS, &f->d), 0);
 	assert_int_equal(fl_dma_map(f->space, mem[0], NULL, &a[0]), 0);
 	assert_int_equal(f->p->nmaps, 1);
 
@@ -1695,13 +1703,14 @@ static void test_bad_open(void **state)
 
 	memset(path, 'x', sizeof(path));
 	path[sizeof(path) - 1] = 0;
-	assert_int_equal(fl_vfio_user_open(f->space, path, -1, &f->log, &d), -ENAMETOOLONG);
-	assert_int_equal(fl_vfio_user_open(f->space, "/nowhere/at/all", -1, &f->log, &d), -ENOENT);
-	assert_int_equal(fl_vfio_user_open(f->space, NULL, -1, &f->log, &d), -EBADF);
-	assert_int_equal(fl_vfio_user_open(f->space, NULL, dup(f->p->bar_file), &f->log, &d),
+	assert_int_equal(fl_vfio_user_open(f->space, path, -1, false, &f->log, &d), -ENAMETOOLONG);
+	assert_int_equal(fl_vfio_user_open(f->space, "/nowhere/at/all", -1, false, &f->log, &d),
+			 -ENOENT);
+	assert_int_equal(fl_vfio_user_open(f->space, NULL, -1, false, &f->log, &d), -EBADF);
+	assert_int_equal(fl_vfio_user_open(f->space, NULL, dup(f->p->bar_file), false, &f->log, &d),
 			 -ENOTSOCK);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, sv), 0);
-	assert_int_equal(fl_vfio_user_open(f->space, NULL, sv[0], &f->log, &d), -EPROTOTYPE);
+	assert_int_equal(fl_vfio_user_open(f->space, NULL, sv[0], false, &f->log, &d), -EPROTOTYPE);
 	close(sv[1]);
 	assert_int_equal(open_link(f), 0); /* for the teardown */
 }
