@@ -108,6 +108,8 @@ static SEC_APART uint16_t take_odd(struct fl_sec_qp *q, struct fl_op **ops, uint
 
 /* ---- a device that does not answer ------------------------------------------------------ */
 
+#define FAULT_PATIENCE 4u
+
 /*
  * Nothing came though something is in flight. Only the time that we really looked counts, so that a
  * process which was asleep does not blame the device.
@@ -116,6 +118,8 @@ static SEC_APART void watch(struct fl_sec_qp *q)
 {
 	struct fl_sec *s = fl_sec_of(q->qp.dev);
 	uint64_t now = fl_cycles(), step = now - q->watch_last, most = s->watch_ticks / 8;
+	/* a device may wait for a page as long as somebody might bring it, and give up by itself */
+	uint64_t patience = q->posted ? s->watch_ticks : FAULT_PATIENCE * s->watch_ticks;
 
 	q->watch_last = now;
 	if (!q->watching || q->watch_done != q->stats.dequeued) {
@@ -125,7 +129,7 @@ static SEC_APART void watch(struct fl_sec_qp *q)
 		return;
 	}
 	q->watch_idle += step < most ? step : most;
-	if (q->watch_idle > s->watch_ticks) {
+	if (q->watch_idle > patience) {
 		q->watch_idle = 0;
 		fl_sec_failed(s);
 	}

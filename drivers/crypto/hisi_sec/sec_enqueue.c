@@ -36,15 +36,17 @@ static inline uint64_t op_word(const struct fl_op *op)
 	return w;
 }
 
-/* [off, off + len) of a segment in pinned memory of the device, which it may read and write */
-static inline bool plain_seg(const struct fl_seg *s, const struct fl_dma_space *space, uint32_t off,
+/* [off, off + len) of a segment in memory that the device may read and write as it stands: pinned,
+ * or lazy where it faults */
+static inline bool plain_seg(const struct fl_seg *s, const struct fl_sec_qp *q, uint32_t off,
 			     uint32_t len, uint64_t *iova)
 {
 	const struct fl_dma_area *a = s->area;
 	uint64_t at = (uint64_t)(s->va - a->va), end;
+	unsigned residency = (unsigned)__atomic_load_n(&a->residency, __ATOMIC_RELAXED);
 
-	if ((uint64_t)off + len > s->len || a->space != space ||
-	    ((unsigned)a->residency | (a->prot ^ FL_DMA_RW)) ||
+	if ((uint64_t)off + len > s->len || a->space != q->space ||
+	    ((residency & q->posted) | (a->prot ^ FL_DMA_RW)) ||
 	    __builtin_add_overflow(at, s->len, &end) || end > a->len)
 		return false;
 	*iova = a->iova.v + at + off;
@@ -66,12 +68,12 @@ static inline __attribute__((always_inline)) bool put_plain(struct fl_sec_qp *q,
 
 	if (fl_unlikely((op_word(op) & ONE_WHOLE_MASK) != ONE_WHOLE ||
 			len - x->len_min > x->len_span || (len & x->len_mask) || !op->src ||
-			!op->src->area || !plain_seg(op->src, q->space, off, len, &src)))
+			!op->src->area || !plain_seg(op->src, q, off, len, &src)))
 		return false;
 	dst = src;
 	if (op->dst) {
 		if (fl_unlikely(op->ndst != 1 || !op->dst->area ||
-				!plain_seg(op->dst, q->space, off, len, &dst)))
+				!plain_seg(op->dst, q, off, len, &dst)))
 			return false;
 		w0 = SEC_W0_OUT;
 	}

@@ -161,6 +161,9 @@ struct fl_sec_qp {
 	uint16_t unrung;     /* completions taken since the CQ doorbell */
 	uint16_t done_too;   /* from head on: told by a completion, not handed out yet */
 	bool v3, prefetch, running;
+	/* bits of an area's residency that the device cannot have unannounced: FL_LAZY, or none
+	 * where it faults */
+	uint8_t posted;
 
 	/* pinned memory beside the ring */
 	uint8_t *side;

@@ -92,6 +92,8 @@ int fl_sec_qp_start(struct fl_sec_qp *q)
 	q->head = q->tail = 0;
 	q->unrung = q->done_too = 0;
 	q->watching = false;
+	/* what came back after a reset may be another kind */
+	q->posted = fl_dev_faults(q->qp.dev->dev) ? 0 : FL_LAZY;
 	/* what is parked still counts: all that is out has a place */
 	q->cap = (uint16_t)(q->mask - (q->nparked - q->parked_at));
 	return fl_qm_qp_start(q->hw);

@@ -96,6 +96,8 @@ static int seg_iova(const struct fl_sec_qp *q, const struct fl_seg *s, unsigned 
 	if (s->va < a->va || __builtin_add_overflow(at, len, &end) || end > a->len)
 		return -EFAULT;
 	*iova = a->iova.v + at;
+	if (!q->posted)
+		return 0; /* the device faults */
 	return fl_dma_resident(a, fl_iova(*iova), len + !len) ? 0 : -EAGAIN;
 }
 
