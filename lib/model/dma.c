@@ -2,6 +2,14 @@
 /* Copies between a model and its client's memory, mapping by mapping. */
 #include "engine_internal.h"
 
+static bool granted(const struct fl_iommu_map *e, uint64_t iova, uint32_t len, unsigned prot)
+{
+	uint64_t first = (iova - e->first) / FL_MODEL_PAGE;
+	uint64_t last = (iova - e->first + (len - 1)) / FL_MODEL_PAGE;
+
+	return fl_iotlb_missing(e, first, last, prot) > last;
+}
+
 static int copy(struct fl_model *m, uint64_t iova, uint8_t *buf, uint32_t len, bool write)
 {
 	unsigned prot = write ? FL_DMA_WRITE : FL_DMA_READ;
@@ -14,6 +22,8 @@ static int copy(struct fl_model *m, uint64_t iova, uint8_t *buf, uint32_t len, b
 		if (!e || !(e->prot & prot))
 			return -EFAULT;
 		n = len - 1 <= e->last - iova ? len : (uint32_t)(e->last - iova + 1);
+		if (e->granted[0] && !granted(e, iova, n, prot))
+			return -EAGAIN;
 		if (!e->base) {
 			r = m->srv ? fl_server_dma(m->srv, iova, buf, n, write) : -EFAULT;
 			if (r)

@@ -83,8 +83,12 @@ unsigned fl_engine_round(struct fl_engine *e, uint64_t now_ns)
 {
 	unsigned work = 0;
 
-	for (struct fl_model *m = e->models; m; m = m->next)
+	for (struct fl_model *m = e->models; m; m = m->next) {
+		m->pages.now = now_ns;
 		work += m->ops->poll(m->state, now_ns);
+		if (fl_unlikely(m->pages.busy))
+			fl_pages_round(m);
+	}
 	return work;
 }
 

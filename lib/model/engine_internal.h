@@ -22,5 +22,10 @@ bool fl_server_connected(const struct fl_server *s);
 bool fl_server_over(const struct fl_server *s);
 /** Copies by message; `write` = to the client. 0 or a negative errno. */
 int fl_server_dma(struct fl_server *s, uint64_t iova, void *buf, uint32_t len, bool write);
+/** Sends the page requests that are to be sent; true: all went. */
+bool fl_server_send_pages(struct fl_server *s);
+/** Takes in grants and answers that have come, from within a model's poll(); true: there were any
+ */
+bool fl_server_take_grants(struct fl_server *s);
 
 #endif

@@ -155,11 +155,12 @@ enum fl_model_pr_state {
 };
 
 /**
- * After fl_model_dma() or a copy failed: asks the client for [iova, iova + len) (len: what the
- * device is going to need there, cut at the area's end). The work that needs it is parked, others
- * go on. 0 and *pr; -EFAULT: no lazy area begins there, or not with that permission: an ordinary
- * error (counted); -EAGAIN: as many requests as the client takes are under way, or the page has
- * just come: try again at the next poll.
+ * After fl_model_dma() gave NULL or a copy -EAGAIN: asks the client for the first page of [iova,
+ * iova + len) that is not granted; what follows it there (in one area) goes along as a hint of what
+ * the device is going to need. The work is parked, others go on. 0 and *pr; -EFAULT: there is
+ * nothing to ask for: a copy does it, or refuses it as an ordinary error (and counts it); -EAGAIN:
+ * as many requests as the client takes are under way, or the page has just come: try again at the
+ * next poll.
  */
 FL_API FL_MUST int fl_model_page_request(struct fl_model *m, fl_iova_t iova, uint64_t len,
 					 unsigned prot, fl_model_pr_t *pr);
@@ -167,10 +168,16 @@ FL_API FL_MUST int fl_model_page_request(struct fl_model *m, fl_iova_t iova, uin
 FL_API enum fl_model_pr_state fl_model_page_state(struct fl_model *m, fl_model_pr_t pr);
 /** The work is given up; an answer that still comes is dropped. */
 FL_API void fl_model_page_forget(struct fl_model *m, fl_model_pr_t pr);
+/**
+ * How long a request waits for its answer, 3 s if nothing is said. A reset ends the waiting of all
+ * that a model has under way.
+ */
+FL_API void fl_model_page_timeout(struct fl_model *m, uint64_t ns);
 
 /**
  * Copies, for memory that cannot be reached directly too (then by message to the client, which
- * takes its time). 0; -EFAULT outside every mapping or against its permission (counted); -ENODEV.
+ * takes its time). 0; -EFAULT outside every mapping or against its permission (counted); -EAGAIN
+ * where a page of it must be asked for first: then a part may have been copied; -ENODEV.
  */
 FL_API int fl_model_dma_read(struct fl_model *m, fl_iova_t iova, void *buf, uint32_t len);
 FL_API int fl_model_dma_write(struct fl_model *m, fl_iova_t iova, const void *buf, uint32_t len);

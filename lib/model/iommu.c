@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The modelled IOMMU: what the client mapped, as a sorted table. Each change makes a new
- * generation, which voids every TLB entry of the model.
+ * The modelled IOMMU: what the client mapped, as a sorted table. Each map and unmap, and what
+ * takes granted pages away, makes a new generation, which voids every TLB entry of the model.
  */
 #include "model_internal.h"
 
@@ -99,12 +99,44 @@ static int make_room(struct fl_iommu *u)
 	return 0;
 }
 
+static uint64_t map_size(const struct fl_iommu_map *e)
+{
+	return e->last - e->first + 1;
+}
+
+static int make_lazy(struct fl_iommu *u, struct fl_iommu_map *e, const struct fl_log *log)
+{
+	int r;
+
+	/* a map of all there is has a size of 0 */
+	if (map_size(e) - 1 >= FL_IOMMU_LAZY_MAX - u->lazy_bytes) {
+		fl_warn(log, "model", "lazy areas of more than %llu GiB refused: map some pinned",
+			(unsigned long long)(FL_IOMMU_LAZY_MAX >> 30));
+		return -ENOSPC;
+	}
+	r = fl_iotlb_init(e);
+	if (!r)
+		u->lazy_bytes += map_size(e);
+	return r;
+}
+
+static void end_lazy(struct fl_iommu *u, struct fl_iommu_map *e)
+{
+	if (!e->granted[0])
+		return;
+	u->lazy_bytes -= map_size(e);
+	fl_iotlb_free(e);
+}
+
 int fl_iommu_map(struct fl_iommu *u, const struct fl_log *log, uint64_t iova, uint64_t size,
 		 unsigned prot, int fd, uint64_t off)
 {
-	struct fl_iommu_map e = { .first = iova, .last = iova + (size - 1), .prot = prot };
+	struct fl_iommu_map e = { .first = iova, .last = iova + (size - 1) };
+	bool lazy = prot & FL_IOMMU_LAZY;
 	unsigned i;
 	int r;
+
+	e.prot = prot &= ~FL_IOMMU_LAZY;
 
 	/* a file's offset too: what a model writes whole must not be misaligned here */
 	if (!size || (iova | size | (fd < 0 ? 0 : off)) % FL_MODEL_PAGE || e.last < iova || !prot ||
@@ -116,10 +148,17 @@ int fl_iommu_map(struct fl_iommu *u, const struct fl_log *log, uint64_t iova, ui
 	r = make_room(u);
 	if (r)
 		return r;
-	if (fd >= 0) {
-		r = map_file(&e, log, size, fd, off);
+	if (lazy) {
+		r = make_lazy(u, &e, log);
 		if (r)
 			return r;
+	}
+	if (fd >= 0) {
+		r = map_file(&e, log, size, fd, off);
+		if (r) {
+			end_lazy(u, &e);
+			return r;
+		}
 	}
 	memmove(&u->map[i + 1], &u->map[i], (u->n - i) * sizeof(e));
 	u->map[i] = e;
@@ -128,8 +167,9 @@ int fl_iommu_map(struct fl_iommu *u, const struct fl_log *log, uint64_t iova, ui
 	return 0;
 }
 
-static void drop(struct fl_iommu_map *e)
+static void drop(struct fl_iommu *u, struct fl_iommu_map *e)
 {
+	end_lazy(u, e);
 	if (e->mem)
 		munmap(e->mem, e->mem_len);
 }
@@ -149,7 +189,7 @@ int fl_iommu_unmap(struct fl_iommu *u, uint64_t iova, uint64_t size)
 	if (end == i)
 		return -ENOENT;
 	for (unsigned k = i; k < end; k++)
-		drop(&u->map[k]);
+		drop(u, &u->map[k]);
 	memmove(&u->map[i], &u->map[end], (u->n - end) * sizeof(*u->map));
 	u->n -= end - i;
 	u->pub.gen++;
@@ -159,16 +199,115 @@ int fl_iommu_unmap(struct fl_iommu *u, uint64_t iova, uint64_t size)
 void fl_iommu_clear(struct fl_iommu *u)
 {
 	for (unsigned i = 0; i < u->n; i++)
-		drop(&u->map[i]);
+		drop(u, &u->map[i]);
 	free(u->map);
 	u->map = NULL;
 	u->n = u->cap = 0;
 	u->pub.gen++;
 }
 
+/* ---- lazy areas ----------------------------------------------------------------------- */
+
+static uint64_t page_of(const struct fl_iommu_map *e, uint64_t iova)
+{
+	return (iova - e->first) / FL_MODEL_PAGE;
+}
+
+static bool bad_range(uint64_t iova, uint64_t len)
+{
+	return !len || (iova | len) % FL_MODEL_PAGE || iova + (len - 1) < iova;
+}
+
+int fl_iommu_grant(struct fl_iommu *u, uint64_t iova, uint64_t len, unsigned prot)
+{
+	struct fl_iommu_map *e = (struct fl_iommu_map *)fl_iommu_find(u, iova);
+
+	if (bad_range(iova, len) || !e || !e->granted[0] || len - 1 > e->last - iova || !prot ||
+	    prot & ~e->prot)
+		return -EINVAL;
+	fl_iotlb_grant(e, page_of(e, iova), page_of(e, iova + (len - 1)), prot);
+	return 0;
+}
+
+/* The pages of the i-th map that are in [iova, iova + len); false: it has none. */
+static bool next_piece(const struct fl_iommu *u, unsigned i, uint64_t iova, uint64_t len,
+		       uint64_t *first, uint64_t *last)
+{
+	uint64_t end = iova + (len - 1);
+	const struct fl_iommu_map *e = &u->map[i];
+
+	if (i >= u->n || e->first > end)
+		return false;
+	*first = page_of(e, iova > e->first ? iova : e->first);
+	*last = page_of(e, end < e->last ? end : e->last);
+	return true;
+}
+
+int fl_iommu_granted(const struct fl_iommu *u, uint64_t iova, uint64_t len)
+{
+	uint64_t first, last;
+	int any = 0;
+
+	if (bad_range(iova, len))
+		return -EINVAL;
+	for (unsigned i = lower(u, iova); next_piece(u, i, iova, len, &first, &last); i++) {
+		if (!u->map[i].granted[0])
+			return -EINVAL;
+		any |= fl_iotlb_any(&u->map[i], first, last);
+	}
+	return any;
+}
+
+void fl_iommu_revoke(struct fl_iommu *u, uint64_t iova, uint64_t len)
+{
+	uint64_t first, last;
+
+	for (unsigned i = lower(u, iova); next_piece(u, i, iova, len, &first, &last); i++)
+		fl_iotlb_revoke(&u->map[i], first, last);
+	u->pub.gen++;
+}
+
+int fl_iommu_convert(struct fl_iommu *u, const struct fl_log *log, uint64_t iova, uint64_t len,
+		     unsigned prot)
+{
+	struct fl_iommu_map *e = (struct fl_iommu_map *)fl_iommu_find(u, iova);
+	bool lazy = prot & FL_IOMMU_LAZY;
+	int r = 0;
+
+	if (!e || e->first != iova || map_size(e) != len || e->prot != (prot & ~FL_IOMMU_LAZY))
+		return -EINVAL;
+	if (lazy == !!e->granted[0])
+		return 0;
+	if (lazy)
+		r = make_lazy(u, e, log);
+	else
+		end_lazy(u, e);
+	u->pub.gen++;
+	return r;
+}
+
+/* ---- what a model does ---------------------------------------------------------------- */
+
 const struct fl_model_iommu *fl_model_iommu(const struct fl_model *m)
 {
 	return &m->mmu.pub;
+}
+
+/* Narrows the entry to what is granted; false: the access itself is not. */
+static bool granted_run(const struct fl_iommu_map *e, struct fl_model_tlb *t, uint64_t iova,
+			uint64_t len, unsigned prot)
+{
+	uint64_t first = page_of(e, iova), last = page_of(e, iova + (len - 1));
+
+	t->prot = prot;
+	if (!fl_iotlb_run(e, &first, &last, &t->prot)) {
+		t->gen = 0;
+		return false;
+	}
+	t->first = e->first + first * FL_MODEL_PAGE;
+	t->last = e->first + last * FL_MODEL_PAGE + (FL_MODEL_PAGE - 1);
+	t->base = e->base + first * FL_MODEL_PAGE;
+	return true;
 }
 
 void *fl_model_dma_slow(struct fl_model *m, struct fl_model_tlb *t, fl_iova_t iova, uint64_t len,
@@ -184,5 +323,7 @@ void *fl_model_dma_slow(struct fl_model *m, struct fl_model_tlb *t, fl_iova_t io
 				    .last = e->last,
 				    .base = e->base,
 				    .prot = e->prot };
-	return e->base + (iova.v - e->first);
+	if (e->granted[0] && !granted_run(e, t, iova.v, len, prot))
+		return NULL;
+	return t->base + (iova.v - t->first);
 }

@@ -121,6 +121,7 @@ int fl_model_new(struct fl_engine *e, const struct fl_model_ops *ops, const char
 	m->ordinal = e ? fl_engine_free_ordinal(e) : 0;
 	m->log = fl_engine_log(e);
 	m->mmu.pub.gen = 1; /* a zeroed TLB entry is void */
+	m->pages.timeout_ns = FL_MODEL_PAGE_TIMEOUT;
 	m->irq.unmask_fd = -1;
 	for (unsigned b = 0; b < FL_MODEL_BARS; b++)
 		m->bar_fd[b] = -1;
@@ -142,6 +143,7 @@ void fl_model_free(struct fl_model *m)
 	if (m->ready)
 		m->ops->destroy(m->state);
 	fl_iommu_clear(&m->mmu);
+	fl_pages_close(m);
 	fl_irqs_free(m);
 	for (unsigned b = 0; b < FL_MODEL_BARS; b++) {
 		if (m->bar_mem[b])
@@ -176,11 +178,13 @@ void fl_model_reset(struct fl_model *m)
 			zero_shared(m, b, &m->bar[b].shared[i]);
 	}
 	m->ops->reset(m->state);
+	fl_pages_drop(m);
 }
 
 void fl_model_release(struct fl_model *m)
 {
 	fl_model_unmap_all(m);
+	fl_pages_close(m);
 	fl_irqs_release(m);
 	/* on failure the old memory stays: it works, if less apart from the old client */
 	(void)share_bars(m);
@@ -203,6 +207,33 @@ void fl_model_unmap_all(struct fl_model *m)
 {
 	fl_model_quiesce(m);
 	fl_iommu_clear(&m->mmu);
+}
+
+int fl_model_grant(struct fl_model *m, uint64_t iova, uint64_t len, unsigned prot)
+{
+	return fl_iommu_grant(&m->mmu, iova, len, prot);
+}
+
+int fl_model_invalidate(struct fl_model *m, uint64_t iova, uint64_t len)
+{
+	int any = fl_iommu_granted(&m->mmu, iova, len);
+
+	if (any < 0)
+		return any;
+	fl_stat_add(&m->stats.pr_invalidated, 1);
+	/* nothing that the device could be in the midst of */
+	if (!any)
+		return 0;
+	fl_model_quiesce(m);
+	fl_iommu_revoke(&m->mmu, iova, len);
+	return 0;
+}
+
+int fl_model_convert(struct fl_model *m, uint64_t iova, uint64_t len, unsigned prot)
+{
+	if (prot & FL_IOMMU_LAZY)
+		fl_model_quiesce(m);
+	return fl_iommu_convert(&m->mmu, m->log, iova, len, prot);
 }
 
 void fl_model_stats(const struct fl_model *m, struct fl_model_stats *out)

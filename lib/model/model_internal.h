@@ -4,7 +4,11 @@
  *
  *   fl_engine_new(&opts, false, &e);              an engine that the caller turns by hand
  *   fl_engine_add_ops(e, &ops, "key=value", NULL, -1, 0, &m);        a model with no client
- *   fl_model_map(m, iova, size, prot, fd, off);   what DMA_MAP does (fd -1: no direct access)
+ *   fl_model_map(m, iova, size, prot, fd, off);   what DMA_MAP does (fd -1: no direct access;
+ *                                                 prot with FL_IOMMU_LAZY: a lazy area)
+ *   fl_pages_open(m, max);                        a client that answers page requests: these are
+ *                                                 then in m->pages.out, and answered by
+ *   fl_model_grant(m, iova, len, prot), fl_pages_answer(m, group, state)
  *   fl_model_region(m, index, off, buf, len, write);         what REGION_READ/WRITE do
  *   fl_model_irq_set(m, index, start, count, flags, bools, fds, nfds)
  *   fl_engine_round(e, now);                      one round of every poll()
@@ -15,6 +19,7 @@
 
 #include <fl_model.h>
 #include <fl_wire.h>
+#include <vfio_user.h>
 
 #include <pthread.h>
 #include <string.h>
@@ -55,13 +60,20 @@ struct fl_iommu_map {
 	unsigned prot;
 	uint8_t *mem; /* what is mmapped for it */
 	uint64_t mem_len;
+	/** a lazy area: which pages were granted for reading, for writing, and how many; NULL else
+	 */
+	uint64_t *granted[2], count[2];
 };
 
 struct fl_iommu {
 	struct fl_model_iommu pub;
 	struct fl_iommu_map *map; /* sorted, disjoint */
 	unsigned n, cap;
+	uint64_t lazy_bytes;
 };
+
+#define FL_IOMMU_LAZY	  0x100u       /* with prot: nothing of it can be reached until granted */
+#define FL_IOMMU_LAZY_MAX (1ull << 40) /* bytes of such areas, for their bitmaps' sake */
 
 int fl_iommu_map(struct fl_iommu *u, const struct fl_log *log, uint64_t iova, uint64_t size,
 		 unsigned prot, int fd, uint64_t off);
@@ -69,6 +81,77 @@ int fl_iommu_map(struct fl_iommu *u, const struct fl_log *log, uint64_t iova, ui
 int fl_iommu_unmap(struct fl_iommu *u, uint64_t iova, uint64_t size);
 void fl_iommu_clear(struct fl_iommu *u);
 const struct fl_iommu_map *fl_iommu_find(const struct fl_iommu *u, uint64_t iova);
+/** -EINVAL where it is not inside one lazy area, or prot is more than the area's. */
+int fl_iommu_grant(struct fl_iommu *u, uint64_t iova, uint64_t len, unsigned prot);
+/** Whether something of it is granted; -EINVAL where it touches what is not lazy. */
+int fl_iommu_granted(const struct fl_iommu *u, uint64_t iova, uint64_t len);
+void fl_iommu_revoke(struct fl_iommu *u, uint64_t iova, uint64_t len);
+/** A whole area, prot as it was mapped with, FL_IOMMU_LAZY or not. */
+int fl_iommu_convert(struct fl_iommu *u, const struct fl_log *log, uint64_t iova, uint64_t len,
+		     unsigned prot);
+
+/* ---- iotlb.c: pages of one lazy area, counted from its start, both ends inclusive --------- */
+
+int fl_iotlb_init(struct fl_iommu_map *e);
+void fl_iotlb_free(struct fl_iommu_map *e);
+void fl_iotlb_grant(struct fl_iommu_map *e, uint64_t first, uint64_t last, unsigned prot);
+bool fl_iotlb_any(const struct fl_iommu_map *e, uint64_t first, uint64_t last);
+void fl_iotlb_revoke(struct fl_iommu_map *e, uint64_t first, uint64_t last);
+/** The first page that may not be accessed so; last + 1 = all may. */
+uint64_t fl_iotlb_missing(const struct fl_iommu_map *e, uint64_t first, uint64_t last,
+			  unsigned prot);
+/**
+ * Widens [*first, *last] to the granted run around it, within bounds, and *prot to what holds for
+ * all of it. False: not all of it is granted.
+ */
+bool fl_iotlb_run(const struct fl_iommu_map *e, uint64_t *first, uint64_t *last, unsigned *prot);
+
+/* ---- page.c: page requests ---------------------------------------------------------------- */
+
+#define FL_MODEL_PAGE_REQS    256u /* under way, at most */
+#define FL_MODEL_PAGE_TIMEOUT 3000000000ull
+
+struct fl_page_req {
+	uint64_t iova; /* its first page */
+	uint64_t deadline;
+	uint32_t id;   /* the group's number; 0 = free */
+	uint32_t refs; /* pieces of work that wait for it; 0 = given up */
+	unsigned prot;
+	enum fl_model_pr_state state;
+};
+
+struct fl_page_msg {
+	struct fl_vu_hdr hdr;
+	struct fl_vu_page_request req;
+};
+
+struct fl_pages {
+	unsigned max;	  /* 0 = the client answers none */
+	unsigned busy;	  /* the client has yet to answer */
+	uint32_t seq;	  /* goes on from client to client: no number means two requests */
+	uint64_t now;	  /* as of this round */
+	uint64_t overdue; /* nothing is before then */
+	uint64_t timeout_ns;
+	struct fl_page_req *req;
+	/* the free ones, longest free first: who answers late finds the number's place unused */
+	uint16_t *free;
+	unsigned free_at, nfree;
+	/* messages that are to be sent, and how much has been */
+	struct fl_page_msg *out;
+	unsigned nout;
+	size_t sent;
+	bool fresh;
+};
+
+int fl_pages_open(struct fl_model *m, unsigned max);
+/** The client is gone: nobody answers any more. */
+void fl_pages_close(struct fl_model *m);
+/** A reset: no work waits any more, but the client still answers. */
+void fl_pages_drop(struct fl_model *m);
+/** After each poll() while requests are under way: sends them, and finds those that are lost. */
+void fl_pages_round(struct fl_model *m);
+/** False: nobody waits for that group. */
+bool fl_pages_answer(struct fl_model *m, uint32_t group, enum fl_model_pr_state state);
 
 /* ---- irq.c ---------------------------------------------------------------------------- */
 
@@ -139,6 +222,7 @@ struct fl_model {
 	struct fl_model *next;
 	unsigned ordinal;
 	struct fl_iommu mmu;
+	struct fl_pages pages;
 	struct fl_irqs irq;
 	struct fl_pci_cfg pci;
 	struct fl_model_bar bar[FL_MODEL_BARS];
@@ -170,6 +254,10 @@ int fl_model_map(struct fl_model *m, uint64_t iova, uint64_t size, unsigned prot
 		 uint64_t off);
 int fl_model_unmap(struct fl_model *m, uint64_t iova, uint64_t size);
 void fl_model_unmap_all(struct fl_model *m);
+/** What PAGE_GRANT, PAGE_INVALIDATE and AREA_CONVERT do, the ranges in whole pages. */
+int fl_model_grant(struct fl_model *m, uint64_t iova, uint64_t len, unsigned prot);
+int fl_model_invalidate(struct fl_model *m, uint64_t iova, uint64_t len);
+int fl_model_convert(struct fl_model *m, uint64_t iova, uint64_t len, unsigned prot);
 /** Region access in naturally aligned pieces. -EINVAL outside of it. */
 int fl_model_region(struct fl_model *m, unsigned index, uint64_t off, void *buf, uint32_t len,
 		    bool write);

@@ -126,8 +126,7 @@ static bool read_msg(struct fl_server *s, int fd, struct fl_vu_msg *msg)
 
 /* ---- messages out --------------------------------------------------------------------- */
 
-/* Bytes sent, 0 when there is no room now, < 0 when the connection is over. */
-static ssize_t send_some(struct fl_server *s, int fd, struct iovec *iov, unsigned n, int with_fd)
+ssize_t fl_server_send(struct fl_server *s, int fd, struct iovec *iov, unsigned n, int with_fd)
 {
 	union fd_space space;
 	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = n };
@@ -158,9 +157,12 @@ static bool flush(struct fl_server *s)
 
 	if (!t->len)
 		return true;
+	/* not into the middle of a page request */
+	if (!t->off && s->cmd_fd < 0 && s->m->pages.sent && !fl_server_send_pages(s))
+		return false;
 	while (t->off < t->len) {
 		struct iovec iov = { .iov_base = t->buf + t->off, .iov_len = t->len - t->off };
-		ssize_t n = send_some(s, s->fd, &iov, 1, t->off ? -1 : t->fd);
+		ssize_t n = fl_server_send(s, s->fd, &iov, 1, t->off ? -1 : t->fd);
 
 		if (n <= 0)
 			return false;
@@ -193,7 +195,7 @@ static bool wait_for(struct fl_server *s, int fd, short events, uint64_t deadlin
 static bool send_all(struct fl_server *s, int fd, struct iovec *iov, unsigned n, uint64_t deadline)
 {
 	while (n) {
-		ssize_t r = send_some(s, fd, iov, n, -1);
+		ssize_t r = fl_server_send(s, fd, iov, n, -1);
 
 		if (r < 0 || (!r && !wait_for(s, fd, POLLOUT, deadline)))
 			return false;
@@ -230,6 +232,30 @@ static void enqueue(struct fl_server *s, struct fl_vu_msg *msg)
 	s->queued_bytes += q->hdr.size;
 }
 
+/* What comes while the model is in a callback: at once if that can be, else queued. */
+static void take_later(struct fl_server *s, struct fl_vu_msg *msg)
+{
+	if (fl_server_page_now(s, msg))
+		msg_free(msg);
+	else
+		enqueue(s, msg);
+}
+
+bool fl_server_take_grants(struct fl_server *s)
+{
+	bool any = false;
+
+	/* in order: nothing overtakes a command that waits */
+	while (s->fd >= 0 && !s->broken && !s->queue && read_msg(s, s->fd, &s->rx)) {
+		any = true;
+		if ((s->rx.hdr.flags & FL_VU_F_TYPE) == FL_VU_COMMAND)
+			take_later(s, &s->rx);
+		else
+			msg_free(&s->rx);
+	}
+	return any;
+}
+
 static bool dequeue(struct fl_server *s, struct fl_vu_msg *out)
 {
 	struct fl_vu_msg *q = s->queue;
@@ -258,7 +284,7 @@ static int await_reply(struct fl_server *s, int fd, struct fl_vu_msg *rx, uint16
 			if (reply && rx->hdr.id == id)
 				return 0;
 			if (!reply && fd == s->fd)
-				enqueue(s, rx);
+				take_later(s, rx);
 			else
 				msg_free(rx); /* of a DMA that was given up */
 		}
@@ -299,7 +325,7 @@ static int dma_piece(struct fl_server *s, uint64_t iova, void *buf, uint32_t n, 
 	int r;
 
 	fl_stat_add(&s->m->stats.dma_messages, 1);
-	while (fd == s->fd && !flush(s)) {
+	while ((fd == s->fd && !flush(s)) || !fl_server_send_pages(s)) {
 		if (!wait_for(s, fd, POLLOUT, deadline))
 			return s->broken ? -ENODEV : -ETIMEDOUT;
 	}
@@ -483,7 +509,7 @@ static bool silent(const struct fl_server *s)
 
 bool fl_server_due(const struct fl_server *s)
 {
-	return s->broken || (s->queue && !s->tx.len) || silent(s);
+	return s->broken || (s->queue && !s->tx.len) || s->m->pages.nout || silent(s);
 }
 
 bool fl_server_work(struct fl_server *s)
@@ -501,7 +527,8 @@ bool fl_server_work(struct fl_server *s)
 	}
 	if (!s->broken && silent(s))
 		s->broken = "does not negotiate";
-	flush(s);
+	if (flush(s))
+		fl_server_send_pages(s);
 	drain_cmd(s);
 	fl_irq_unmask_event(s->m);
 	if (s->broken) {

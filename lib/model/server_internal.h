@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The two halves of the vfio-user server: server.c (sockets) and server_msg.c (commands). */
+/* The parts of the vfio-user server: server.c (sockets), server_msg.c and server_page.c (commands).
+ */
 #ifndef SERVER_INTERNAL_H
 #define SERVER_INTERNAL_H
 
 #include "engine_internal.h"
 
-#include <vfio_user.h>
+#include <sys/uio.h>
 #include <vfio_user_json.h>
 
 #define FL_SERVER_MSG_FDS 16u
@@ -47,7 +48,20 @@ struct fl_server {
 	uint64_t dma_timeout_ns, silence_ns;
 };
 
+struct fl_server_cmd {
+	uint32_t min, max; /* payload */
+	unsigned fds;	   /* how many it may bring */
+	/** the length of the reply's payload or a negative errno */
+	int (*run)(struct fl_server *s, struct fl_vu_msg *msg, uint32_t len, uint8_t *out);
+};
+
 /** Runs a command and leaves its reply in s->tx. */
 void fl_server_handle(struct fl_server *s, struct fl_vu_msg *msg);
+/** Commands of page requests; NULL = none, or not spoken with this client. */
+const struct fl_server_cmd *fl_server_page_cmd(const struct fl_server *s, unsigned cmd);
+/** Runs it if it may be run at once, whatever the model is doing. */
+bool fl_server_page_now(struct fl_server *s, struct fl_vu_msg *msg);
+/** Bytes sent, 0 when there is no room now, < 0 when the connection is over. */
+ssize_t fl_server_send(struct fl_server *s, int fd, struct iovec *iov, unsigned n, int with_fd);
 
 #endif

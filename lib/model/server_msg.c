@@ -18,12 +18,6 @@ struct multi_write {
 	uint8_t data[MULTI_DATA];
 };
 
-struct command {
-	uint32_t min, max; /* payload */
-	unsigned fds;	   /* how many it may bring */
-	int (*run)(struct fl_server *s, struct fl_vu_msg *msg, uint32_t len, uint8_t *out);
-};
-
 /* ---- the handshake -------------------------------------------------------------------- */
 
 /* A socket of its own for our commands, when the client takes one: then nothing crosses. */
@@ -37,6 +31,15 @@ static bool make_twin(struct fl_server *s)
 	s->tx.fd = sv[1];
 	s->tx.own_fd = true;
 	return true;
+}
+
+/* How many groups we agree on; 0 = none. */
+static unsigned open_pages(struct fl_server *s)
+{
+	uint64_t max = s->peer.page_requests;
+
+	max = max < FL_MODEL_PAGE_REQS ? max : FL_MODEL_PAGE_REQS;
+	return fl_pages_open(s->m, (unsigned)max) ? 0 : (unsigned)max;
 }
 
 static int do_version(struct fl_server *s, struct fl_vu_msg *msg, uint32_t len, uint8_t *out)
@@ -61,6 +64,8 @@ static int do_version(struct fl_server *s, struct fl_vu_msg *msg, uint32_t len, 
 	mine.write_multiple = s->peer.write_multiple;
 	mine.twin_socket = s->peer.twin_socket && make_twin(s);
 	mine.twin_fd_index = mine.twin_socket ? 0 : -1;
+	if (s->m->ops->page_requests && s->peer.page_requests)
+		mine.page_requests = open_pages(s);
 	v.minor = v.minor < FL_VU_MINOR ? v.minor : FL_VU_MINOR;
 	memcpy(out, &v, sizeof(v));
 	n = fl_vu_caps_format(&mine, (char *)out + sizeof(v), JSON_MAX);
@@ -81,7 +86,10 @@ static int do_dma_map(struct fl_server *s, struct fl_vu_msg *msg, uint32_t len, 
 	struct fl_vu_dma_map a;
 
 	memcpy(&a, msg->data, sizeof(a));
-	/* our bits of protection are the protocol's */
+	if (a.flags & FL_VU_DMA_F_LAZY && !s->m->pages.max)
+		return -EINVAL;
+	/* our bits of protection are the protocol's, and that of lazy areas too */
+	static_assert(FL_IOMMU_LAZY == FL_VU_DMA_F_LAZY, "lazy");
 	return fl_model_map(s->m, a.iova, a.size, a.flags, msg->nfds ? msg->fds[0] : -1, a.offset);
 }
 
@@ -269,7 +277,7 @@ static int do_refuse(struct fl_server *s, struct fl_vu_msg *msg, uint32_t len, u
 
 #define ANY FL_VU_MSG_MAX
 
-static const struct command commands[] = {
+static const struct fl_server_cmd commands[] = {
 	[FL_VU_VERSION] = { sizeof(struct fl_vu_version), FL_VU_VERSION_MAX, 0, do_version },
 	[FL_VU_DMA_MAP] = { sizeof(struct fl_vu_dma_map), sizeof(struct fl_vu_dma_map), 1,
 			    do_dma_map },
@@ -294,16 +302,20 @@ static const struct command commands[] = {
 static int run(struct fl_server *s, struct fl_vu_msg *msg, uint8_t *out)
 {
 	uint32_t len = msg->hdr.size - (uint32_t)sizeof(msg->hdr);
-	const struct command *c =
-		msg->hdr.cmd < FL_ARRAY_SIZE(commands) ? &commands[msg->hdr.cmd] : NULL;
+	const struct fl_server_cmd *c = msg->hdr.cmd < FL_ARRAY_SIZE(commands)
+						? &commands[msg->hdr.cmd]
+						: fl_server_page_cmd(s, msg->hdr.cmd);
 
 	if (!s->negotiated && msg->hdr.cmd != FL_VU_VERSION) {
 		s->broken = "does not negotiate first";
 		return -EINVAL;
 	}
-	if (!c || !c->run || len < c->min || len > c->max || msg->nfds > c->fds)
-		return -EINVAL;
-	return c->run(s, msg, len, out);
+	if (c && c->run && len >= c->min && len <= c->max && msg->nfds <= c->fds)
+		return c->run(s, msg, len, out);
+	/* nobody would hear of it */
+	if (msg->hdr.cmd == FL_VU_PAGE_GRANT || msg->hdr.cmd == FL_VU_PAGE_RESPONSE)
+		s->broken = "sent a page grant or response that cannot be";
+	return -EINVAL;
 }
 
 void fl_server_handle(struct fl_server *s, struct fl_vu_msg *msg)
