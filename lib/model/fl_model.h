@@ -98,6 +98,8 @@ FL_API void fl_model_add_msix(struct fl_model *m, unsigned off, unsigned vectors
 			      uint64_t table, uint64_t pba);
 FL_API void fl_model_add_pm(struct fl_model *m, unsigned off);
 FL_API void fl_model_add_pcie(struct fl_model *m, unsigned off, unsigned version, bool flr);
+/** This instance makes no page requests, though its kind could. */
+FL_API void fl_model_no_page_requests(struct fl_model *m);
 
 /* ---- calls for a model: at work ------------------------------------------------------- */
 

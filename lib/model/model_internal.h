@@ -223,6 +223,7 @@ struct fl_model {
 	unsigned ordinal;
 	struct fl_iommu mmu;
 	struct fl_pages pages;
+	bool no_page_requests;
 	struct fl_irqs irq;
 	struct fl_pci_cfg pci;
 	struct fl_model_bar bar[FL_MODEL_BARS];

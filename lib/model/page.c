@@ -257,3 +257,8 @@ void fl_model_page_timeout(struct fl_model *m, uint64_t ns)
 {
 	m->pages.timeout_ns = ns;
 }
+
+void fl_model_no_page_requests(struct fl_model *m)
+{
+	m->no_page_requests = true;
+}

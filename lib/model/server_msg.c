@@ -64,7 +64,7 @@ static int do_version(struct fl_server *s, struct fl_vu_msg *msg, uint32_t len, 
 	mine.write_multiple = s->peer.write_multiple;
 	mine.twin_socket = s->peer.twin_socket && make_twin(s);
 	mine.twin_fd_index = mine.twin_socket ? 0 : -1;
-	if (s->m->ops->page_requests && s->peer.page_requests)
+	if (s->m->ops->page_requests && !s->m->no_page_requests && s->peer.page_requests)
 		mine.page_requests = open_pages(s);
 	v.minor = v.minor < FL_VU_MINOR ? v.minor : FL_VU_MINOR;
 	memcpy(out, &v, sizeof(v));

@@ -7,6 +7,9 @@
 
 #include "hisi_sec_internal.h"
 
+#include <errno.h>
+#include <string.h>
+
 #define SECM_LEN_MAX 0xfffe00u /* bytes of one BD */
 #define SECM_SGE_MAX (8u << 20)
 
@@ -67,6 +70,7 @@ struct secm_bd {
 	uint8_t a_alg, ctr_mode;
 	bool invalid, seq;
 	bool other_key; /* a key that is not in memory */
+	bool prefetch;	/* sva_prefetch: translations for all of a buffer, not only for a page */
 	uint16_t mac_len, a_key_len, a_off, c_off;
 	uint32_t a_len, c_len;
 	uint64_t long_len; /* long_a_data_len */
@@ -139,6 +143,15 @@ enum secm_op {
 };
 
 #define SECM_STATE_MAX 64u
+#define SECM_PAGE      4096u
+#define SECM_ASKS      8u /* key, IVs, MAC key, MAC, source, destination */
+
+/** A page request of a job. */
+struct secm_ask {
+	uint64_t page;
+	fl_model_pr_t pr; /* 0 = answered */
+	uint8_t prot;
+};
 
 struct secm_job {
 	struct secm_bd bd;
@@ -157,20 +170,58 @@ struct secm_job {
 	size_t bounce_used, bounce_size;
 	size_t lent; /* of env->lent */
 	struct fl_model_tlb tlb[TLB_COUNT];
+	unsigned written; /* pieces of dst that are the client's again */
+	/* page requests of this round and of the one before; miss.c */
+	struct secm_ask ask[SECM_ASKS], before[SECM_ASKS];
+	unsigned nask, nbefore, again;
+	bool repeats;
 };
 
+/** Gives back what it holds beyond a little. */
+void fl_secm_job_shrink(struct secm_env *env, struct secm_job *j);
 /** SECM_OK with op and the sizes of keys and MAC set, or what is wrong. */
 uint8_t fl_secm_check(const struct secm_env *env, struct secm_job *j);
 
+/** Beside the error types: what is no error of the BD. */
+#define SECM_MISSED    0xfeu /* pages were asked for: begin again once that is answered */
+#define SECM_NO_MEMORY 0xffu /* try again later */
+static inline bool fl_secm_is_error(uint8_t r)
+{
+	return r && r < SECM_MISSED;
+}
+
+/** What two steps make together: an error before a wait. */
+static inline uint8_t fl_secm_both(uint8_t a, uint8_t b)
+{
+	if (fl_secm_is_error(a) || fl_secm_is_error(b))
+		return fl_secm_is_error(a) ? a : b;
+	return a > b ? a : b;
+}
+
 /**
  * Where the bytes [off, off + len) of the source or destination are, flat or through an SGL.
- * SECM_OK, SECM_FAULT, SECM_BAD_SGL; SECM_NO_MEMORY (no error_type) = try again later.
+ * SECM_OK, SECM_FAULT, SECM_BAD_SGL, SECM_MISSED, SECM_NO_MEMORY.
  */
-#define SECM_NO_MEMORY 0xffu
 uint8_t fl_secm_map(struct secm_env *env, struct secm_job *j, bool dst, uint32_t off, uint32_t len);
-bool fl_secm_read(const struct secm_env *env, struct fl_model_tlb *t, uint64_t iova, void *buf,
-		  uint32_t len);
-bool fl_secm_write(const struct secm_env *env, struct fl_model_tlb *t, uint64_t iova,
-		   const void *buf, uint32_t len);
+/** SECM_OK, SECM_FAULT, SECM_MISSED, SECM_NO_MEMORY. */
+uint8_t fl_secm_read(const struct secm_env *env, struct secm_job *j, enum secm_tlb t, uint64_t iova,
+		     void *buf, uint32_t len);
+uint8_t fl_secm_write(const struct secm_env *env, struct secm_job *j, enum secm_tlb t,
+		      uint64_t iova, const void *buf, uint32_t len);
+
+/* ---- miss.c ------------------------------------------------------------------------------- */
+
+/**
+ * [iova, iova + len) cannot be reached at one go: asks for the first page of it that is not there.
+ * SECM_MISSED; SECM_NO_MEMORY: not now; SECM_FAULT: it is no matter of pages, so a copy will do it
+ * or say what is wrong.
+ */
+uint8_t fl_secm_miss(const struct secm_env *env, struct secm_job *j, uint64_t iova, uint32_t len,
+		     unsigned prot);
+void fl_secm_miss_forget(const struct secm_env *env, struct secm_job *j);
+/** SECM_OK: all is answered, try again; SECM_MISSED: not yet; SECM_FAULT: one was refused. */
+uint8_t fl_secm_miss_answers(const struct secm_env *env, struct secm_job *j);
+/** Begins a new round; false: the last ones led nowhere. */
+bool fl_secm_miss_again(struct secm_job *j);
 
 #endif

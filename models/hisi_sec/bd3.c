@@ -25,6 +25,7 @@ static void auth_fields(const uint8_t *raw, struct secm_bd *b)
 	b->a_key_len = (uint16_t)(4 * fl_secm_bits(w, 9, 6));
 	b->a_alg = (uint8_t)fl_secm_bits(w, 15, 6);
 	b->ctr_mode = (uint8_t)fl_secm_bits(w, 25, 2);
+	b->prefetch = fl_secm_bits(w, 27, 1);
 	/* huk; key_sel, key_wrap_num, update_key */
 	b->other_key = raw[7] & 0x10 || w & 0xf1e00000;
 	/* other scenes keep other things here */

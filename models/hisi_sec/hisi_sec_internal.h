@@ -9,6 +9,10 @@
  * jobs are finished in the order in which they were begun, in the model engine's thread: bounced
  * memory, BD write-back, then the CQE.
  *
+ * Data, keys, IVs, MACs and SGLs may be in memory that is not there yet. Then the job asks for
+ * pages and is parked, the oldest of its queue, and begins again from its BD; other queues go on.
+ * Rings and contexts never wait: memory that is missing there is an error.
+ *
  * Host pointers live from fl_secm_job_begin() to the end of fl_secm_job_run(): before a client's
  * mapping goes, lib/model asks the model to let its jobs end (fl_model_ops.quiesce).
  */
@@ -40,6 +44,13 @@ enum secm_begin {
 	SECM_COMPLETED, /* nothing to compute: finish it at once (invalid bit, bad BD, bad address)
 			 */
 	SECM_BUSY,	/* no memory for it now: try again later */
+	SECM_PARKED,	/* pages were asked for: go on with fl_secm_job_resume() */
+};
+
+enum secm_finish {
+	SECM_DONE,
+	SECM_FAILED,  /* BD error: sets SEC error bit 7 */
+	SECM_NOT_YET, /* pages were asked for, that its results go to: try again later */
 };
 
 /** A job to be used again and again, by one thread at a time; NULL = no memory. */
@@ -50,6 +61,8 @@ void fl_secm_job_free(struct secm_job *j);
  */
 enum secm_begin fl_secm_job_begin(struct secm_env *env, struct secm_job *j,
 				  const uint8_t bd[SECM_BD_SIZE]);
+/** For one that is parked: the same, once what it asked for was answered. */
+enum secm_begin fl_secm_job_resume(struct secm_env *env, struct secm_job *j);
 /** Ciphers with their keys ready, a thread's own; NULL = no memory. */
 struct secm_cache *fl_secm_cache_new(void);
 void fl_secm_cache_free(struct secm_cache *c);
@@ -57,13 +70,17 @@ void fl_secm_cache_free(struct secm_cache *c);
 void fl_secm_job_run(struct secm_job *j, struct secm_cache *c);
 /**
  * Model engine's thread: brings results that could not be written directly to the client's memory
- * and writes done, icv, flag, error_type and so on into bd. True = BD error (sets SEC error bit 7).
+ * and writes done, icv, flag, error_type and so on into bd.
  */
-bool fl_secm_job_finish(struct secm_env *env, struct secm_job *j, uint8_t bd[SECM_BD_SIZE]);
+enum secm_finish fl_secm_job_finish(struct secm_env *env, struct secm_job *j,
+				    uint8_t bd[SECM_BD_SIZE]);
+/** It ends with a fault, and does not wait for what it asked for. */
+void fl_secm_job_fault(struct secm_env *env, struct secm_job *j);
 
 /**
- * For a job that was begun and will not be finished: gives back what it holds beyond a little. All
- * jobs of a function together hold 64 MiB of that; one that needs more is busy meanwhile.
+ * For a job that was begun and will not be finished: gives up its page requests, gives back what it
+ * holds beyond a little. All jobs of a function together hold 64 MiB of that; one that needs more
+ * is busy meanwhile.
  */
 void fl_secm_job_drop(struct secm_env *env, struct secm_job *j);
 

@@ -180,9 +180,12 @@ static int doorbells(struct secm *f, struct fl_args *a)
 static int common(struct secm *f, struct fl_args *a)
 {
 	const char *s = fl_args_get(a, "inject");
+	bool faults = true;
 	unsigned qps;
 	int r = doorbells(f, a);
 
+	if (!r)
+		r = fl_args_bool(a, "faults", true, &faults);
 	if (!r)
 		r = fl_args_bool(a, "caps", false, &f->caps);
 	if (!r)
@@ -194,6 +197,8 @@ static int common(struct secm *f, struct fl_args *a)
 		r = fl_secm_inject(f, s);
 	if (r)
 		return r;
+	if (!faults)
+		fl_model_no_page_requests(f->m);
 	f->pages = (unsigned)fl_pow2_up(qps);
 	f->nq = qps;
 	return 0;
@@ -398,16 +403,17 @@ static void client(void *state, bool present)
 		f->chip->mem_ok = f->chip->sec_ok = false;
 }
 
-#define HELP_COMMON                                                                  \
-	"qps=N                queues (1024)\n"                                       \
-	"isolation=on|off     doorbells in BAR4, a page each (version 3: on)\n"      \
-	"doorbells=poll|trap  BAR4 is memory, or each doorbell is an access\n"       \
-	"                     (isolated: poll, else trap)\n"                         \
-	"workers=N            threads that compute beside the engine's (by CPUs)\n"  \
-	"caps=on|off          capability registers have a version (off)\n"           \
-	"inject=LIST          KIND, KIND:N (each nth) or KIND@N (once), joined by\n" \
-	"                     +, of: lost dup tag phase sqhead bd icv qstop stall\n" \
-	"                     mbbusy mbfail noreset ones\n"
+#define HELP_COMMON                                                                       \
+	"qps=N                queues (1024)\n"                                            \
+	"isolation=on|off     doorbells in BAR4, a page each (version 3: on)\n"           \
+	"doorbells=poll|trap  BAR4 is memory, or each doorbell is an access\n"            \
+	"                     (isolated: poll, else trap)\n"                              \
+	"workers=N            threads that compute beside the engine's (by CPUs)\n"       \
+	"caps=on|off          capability registers have a version (off)\n"                \
+	"faults=on|off        asks for pages of lazy areas, if the client lets it (on)\n" \
+	"inject=LIST          KIND, KIND:N (each nth) or KIND@N (once), joined by\n"      \
+	"                     +, of: lost dup tag phase sqhead bd icv qstop stall\n"      \
+	"                     mbbusy mbfail noreset ones prlost\n"
 
 const struct fl_model_ops fl_hisi_sec_model_ops = {
 	.name = "hisi_sec",
@@ -420,6 +426,7 @@ const struct fl_model_ops fl_hisi_sec_model_ops = {
 	.poll = poll,
 	.client = client,
 	.quiesce = quiesce,
+	.page_requests = true,
 };
 
 const struct fl_model_ops fl_hisi_sec_vf_model_ops = {
@@ -436,4 +443,5 @@ const struct fl_model_ops fl_hisi_sec_vf_model_ops = {
 	.poll = poll,
 	.client = client,
 	.quiesce = quiesce,
+	.page_requests = true,
 };

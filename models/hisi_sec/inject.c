@@ -9,7 +9,7 @@ static const char *const names[F_COUNT] = {
 	[F_PHASE] = "phase",	[F_SQ_HEAD] = "sqhead", [F_BD] = "bd",
 	[F_ICV] = "icv",	[F_QSTOP] = "qstop",	[F_STALL] = "stall",
 	[F_MB_BUSY] = "mbbusy", [F_MB_FAIL] = "mbfail", [F_RESET] = "noreset",
-	[F_ONES] = "ones",
+	[F_ONES] = "ones",	[F_PR_LOST] = "prlost",
 };
 
 bool fl_secm_inject_hit(struct secm *f, enum secm_fault kind)

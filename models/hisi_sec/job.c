@@ -32,15 +32,33 @@ void fl_secm_job_free(struct secm_job *j)
 	free(j);
 }
 
+void fl_secm_job_drop(struct secm_env *env, struct secm_job *j)
+{
+	fl_secm_miss_forget(env, j);
+	fl_secm_job_shrink(env, j);
+}
+
 static void restart(struct secm_env *env, struct secm_job *j)
 {
-	fl_secm_job_drop(env, j);
+	fl_secm_job_shrink(env, j);
 	j->op = SECM_OP_NOTHING;
 	j->error = j->icv = j->c_key_len = j->a_key_len = j->mac_len = 0;
 	j->mac_out = false;
 	j->src.n = j->dst.n = 0;
 	j->bounce_used = 0;
+	j->written = 0;
 	__atomic_store_n(&j->ran, false, __ATOMIC_RELAXED);
+}
+
+static void fail(struct secm_env *env, struct secm_job *j, uint8_t error)
+{
+	fl_secm_miss_forget(env, j);
+	j->error = error;
+}
+
+void fl_secm_job_fault(struct secm_env *env, struct secm_job *j)
+{
+	fail(env, j, SECM_FAULT);
 }
 
 static bool ends_early(const struct secm_job *j)
@@ -57,24 +75,24 @@ static void spread_des_key(struct secm_job *j)
 	j->c_key_len = 24;
 }
 
-static bool read_cipher_key(const struct secm_env *env, struct secm_job *j)
+static uint8_t read_cipher_key(const struct secm_env *env, struct secm_job *j)
 {
 	const struct secm_bd *b = &j->bd;
+	uint8_t r;
 
 	if (!j->c_key_len)
-		return true;
-	if (!fl_secm_read(env, &j->tlb[TLB_KEY], b->c_key, j->c_key, j->c_key_len))
-		return false;
-	if (b->c_alg <= SECM_3DES && j->c_key_len < 24)
+		return SECM_OK;
+	r = fl_secm_read(env, j, TLB_KEY, b->c_key, j->c_key, j->c_key_len);
+	if (!r && b->c_alg <= SECM_3DES && j->c_key_len < 24)
 		spread_des_key(j);
-	return true;
+	return r;
 }
 
-static bool read_ivs(const struct secm_env *env, struct secm_job *j)
+static uint8_t read_ivs(const struct secm_env *env, struct secm_job *j)
 {
 	const struct secm_bd *b = &j->bd;
-	struct fl_model_tlb *t = &j->tlb[TLB_IV];
 	uint32_t c = 16, a = 0;
+	uint8_t r = SECM_OK;
 
 	if (ends_early(j) || b->c_mode == SECM_ECB)
 		c = 0; /* drivers leave rubbish in the address */
@@ -88,8 +106,9 @@ static bool read_ivs(const struct secm_env *env, struct secm_job *j)
 		a = 12;
 	else if (j->op == SECM_OP_AUTH && b->ai_gen)
 		a = fl_secm_hash(b->a_alg)->state;
-	return (!c || fl_secm_read(env, t, b->c_iv, j->c_iv, c)) &&
-	       (!a || fl_secm_read(env, t, b->a_iv, j->a_iv, a));
+	if (c)
+		r = fl_secm_read(env, j, TLB_IV, b->c_iv, j->c_iv, c);
+	return a ? fl_secm_both(r, fl_secm_read(env, j, TLB_IV, b->a_iv, j->a_iv, a)) : r;
 }
 
 /* byte 0 of a CCM counter block: bytes of the length less 1, which must hold the length */
@@ -114,18 +133,19 @@ static bool verifies(const struct secm_job *j)
 	}
 }
 
-static bool read_keys(const struct secm_env *env, struct secm_job *j)
+/* the MAC too, where it is to be compared */
+static uint8_t read_keys(const struct secm_env *env, struct secm_job *j)
 {
 	const struct secm_bd *b = &j->bd;
+	uint8_t r = fl_secm_both(read_cipher_key(env, j), read_ivs(env, j));
 
-	if (!read_cipher_key(env, j) || !read_ivs(env, j))
-		return false;
-	if (j->a_key_len && !fl_secm_read(env, &j->tlb[TLB_KEY], b->a_key, j->a_key, j->a_key_len))
-		return false;
+	if (j->a_key_len)
+		r = fl_secm_both(r,
+				 fl_secm_read(env, j, TLB_KEY, b->a_key, j->a_key, j->a_key_len));
 	if (verifies(j))
-		return fl_secm_read(env, &j->tlb[TLB_MAC], b->mac, j->want, j->mac_len);
+		return fl_secm_both(r, fl_secm_read(env, j, TLB_MAC, b->mac, j->want, j->mac_len));
 	j->mac_out = j->mac_len;
-	return true;
+	return r;
 }
 
 static uint8_t map_data(struct secm_env *env, struct secm_job *j)
@@ -146,51 +166,97 @@ static uint8_t map_data(struct secm_env *env, struct secm_job *j)
 		return SECM_OK;
 	j->src_at = first;
 	r = fl_secm_map(env, j, false, first, end - first);
-	if (r || ends_early(j))
+	if (fl_secm_is_error(r) || ends_early(j))
 		return r;
-	return fl_secm_map(env, j, true, b->c_off, b->c_len);
+	return fl_secm_both(r, fl_secm_map(env, j, true, b->c_off, b->c_len));
 }
 
 static uint8_t prepare(struct secm_env *env, struct secm_job *j)
 {
 	uint8_t r = fl_secm_check(env, j);
 
-	if (!r && !read_keys(env, j))
-		r = SECM_FAULT;
+	if (r)
+		return r;
+	r = read_keys(env, j);
 	if (!r && j->op == SECM_OP_CCM && !ccm_iv_fits(j))
 		r = SECM_BAD_IV;
-	return r ? r : map_data(env, j);
+	return fl_secm_is_error(r) ? r : fl_secm_both(r, map_data(env, j));
+}
+
+static enum secm_begin begin(struct secm_env *env, struct secm_job *j)
+{
+	uint8_t r = prepare(env, j);
+
+	if (r == SECM_OK)
+		return SECM_RUN;
+	if (!fl_secm_is_error(r)) {
+		fl_secm_job_shrink(env, j);
+		return j->nask ? SECM_PARKED : SECM_BUSY;
+	}
+	fail(env, j, r);
+	return SECM_COMPLETED;
 }
 
 enum secm_begin fl_secm_job_begin(struct secm_env *env, struct secm_job *j,
 				  const uint8_t bd[SECM_BD_SIZE])
 {
 	restart(env, j);
+	j->nbefore = j->again = 0;
 	if (!fl_secm_bd_parse(bd, &j->bd)) {
 		j->error = SECM_BAD_TYPE;
 		return SECM_COMPLETED;
 	}
-	if (j->bd.invalid)
-		return SECM_COMPLETED;
-	j->error = prepare(env, j);
-	if (j->error == SECM_NO_MEMORY) {
-		fl_secm_job_drop(env, j);
-		return SECM_BUSY;
+	return j->bd.invalid ? SECM_COMPLETED : begin(env, j);
+}
+
+enum secm_begin fl_secm_job_resume(struct secm_env *env, struct secm_job *j)
+{
+	uint8_t r = fl_secm_miss_answers(env, j);
+
+	if (r == SECM_MISSED)
+		return SECM_PARKED;
+	if (!r && fl_secm_miss_again(j)) {
+		restart(env, j);
+		return begin(env, j);
 	}
-	return j->error ? SECM_COMPLETED : SECM_RUN;
+	fail(env, j, SECM_FAULT);
+	return SECM_COMPLETED;
 }
 
 /* ---- and back ---------------------------------------------------------------------------- */
 
-static bool write_results(const struct secm_env *env, struct secm_job *j)
+static uint8_t write_bounced(const struct secm_env *env, struct secm_job *j,
+			     const struct secm_seg *s)
 {
-	for (unsigned i = 0; i < j->dst.n; i++) {
-		const struct secm_seg *s = &j->dst.seg[i];
+	if (!s->bounced || !fl_model_dma_write(env->m, fl_iova(s->iova), s->p, s->len))
+		return SECM_OK;
+	return fl_secm_miss(env, j, s->iova, s->len, FL_DMA_WRITE);
+}
 
-		if (s->bounced && fl_model_dma_write(env->m, fl_iova(s->iova), s->p, s->len))
-			return false;
+static uint8_t write_results(const struct secm_env *env, struct secm_job *j)
+{
+	for (; j->written < j->dst.n; j->written++) {
+		uint8_t r = write_bounced(env, j, &j->dst.seg[j->written]);
+
+		if (r)
+			return r;
 	}
-	return !j->mac_out || fl_secm_write(env, &j->tlb[TLB_MAC], j->bd.mac, j->mac, j->mac_len);
+	if (!j->mac_out)
+		return SECM_OK;
+	return fl_secm_write(env, j, TLB_MAC, j->bd.mac, j->mac, j->mac_len);
+}
+
+/* what began with memory that was there may find it gone by now */
+static uint8_t try_to_write(const struct secm_env *env, struct secm_job *j)
+{
+	uint8_t r = SECM_OK;
+
+	if (fl_unlikely(j->nask)) {
+		r = fl_secm_miss_answers(env, j);
+		if (!r && !fl_secm_miss_again(j))
+			r = SECM_FAULT;
+	}
+	return r ? r : write_results(env, j);
 }
 
 static unsigned flag(const struct secm_bd *b)
@@ -200,12 +266,18 @@ static unsigned flag(const struct secm_bd *b)
 	return b->auth || b->c_mode == SECM_CCM || b->c_mode == SECM_GCM ? 3 : 2;
 }
 
-bool fl_secm_job_finish(struct secm_env *env, struct secm_job *j, uint8_t bd[SECM_BD_SIZE])
+enum secm_finish fl_secm_job_finish(struct secm_env *env, struct secm_job *j,
+				    uint8_t bd[SECM_BD_SIZE])
 {
 	uint32_t status = 1u | flag(&j->bd) << 7;
+	uint8_t r = SECM_OK;
 
-	if (!j->error && j->op != SECM_OP_NOTHING && !write_results(env, j))
-		j->error = SECM_FAULT;
+	if (!j->error && j->op != SECM_OP_NOTHING)
+		r = try_to_write(env, j);
+	if (fl_secm_is_error(r))
+		fail(env, j, r);
+	else if (r)
+		return SECM_NOT_YET;
 	if (!j->error)
 		status |= (uint32_t)j->icv << 1;
 	bd[112] = (uint8_t)status;
@@ -216,5 +288,5 @@ bool fl_secm_job_finish(struct secm_env *env, struct secm_job *j, uint8_t bd[SEC
 	if (env->counter)
 		fl_secm_put_le32(bd + 124, ++*env->counter);
 	fl_secm_job_drop(env, j);
-	return j->error;
+	return j->error ? SECM_FAILED : SECM_DONE;
 }

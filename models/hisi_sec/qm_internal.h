@@ -36,6 +36,7 @@ enum secm_fault {
 	F_MB_FAIL, /* a mailbox that fails */
 	F_RESET,   /* memory initialisation that never ends */
 	F_ONES,	   /* all registers read as ones, from the nth read on */
+	F_PR_LOST, /* the answer to what was asked for is lost: that BD ends with a fault */
 	F_COUNT
 };
 
@@ -74,6 +75,7 @@ struct secm_qp {
 	bool full;	   /* CQ overflow is reported */
 	bool c_flag;
 	uint32_t inflight;
+	struct secm_slot *parked; /* at sq_head, which waits for pages before it is taken */
 	struct secm_slot *first, **last;
 	struct fl_model_tlb sq_tlb, cq_tlb;
 	uint32_t sqc[8], cqc[8]; /* as software wrote them */
@@ -126,6 +128,7 @@ struct secm {
 	uint16_t *active;   /* queues to look at */
 	unsigned nactive, turn;
 	unsigned running; /* jobs that were given and not finished */
+	unsigned nparked;
 	struct secm_slot *slots, *free;
 	uint64_t sqc_bt, cqc_bt;
 	bool sqc_bt_ok, cqc_bt_ok;
@@ -205,7 +208,7 @@ void fl_secm_forget_doorbell(struct secm *f, unsigned qn);
 unsigned fl_secm_poll(struct secm *f);
 void fl_secm_activate(struct secm *f, unsigned qn);
 void fl_secm_deactivate(struct secm *f, unsigned qn);
-/** Runs and finishes what was taken of a queue. */
+/** Runs and finishes what was taken of a queue; nothing waits for pages any more. */
 void fl_secm_settle(struct secm *f, unsigned qn);
 void fl_secm_settle_all(struct secm *f);
 /** Every job has run when this returns: none uses the client's memory. */

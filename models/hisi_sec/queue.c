@@ -4,6 +4,9 @@
  * in order, and takes new descriptors, a few of each queue in turn. What it took is given to the
  * workers, or computed here when there is nothing else to do.
  *
+ * A descriptor whose memory is not there yet is parked: the next of its queue, in a slot of its
+ * own, looked at again each time until its pages have come. Its queue waits for it, others do not.
+ *
  * A descriptor is taken only while its completion has room in the CQ: a CQ that is full holds its
  * queue up and loses nothing.
  */
@@ -11,8 +14,10 @@
 
 #include "qm_internal.h"
 
-#define HELP  4u  /* jobs to run here before looking around again, */
-#define LOOKS 16u /* and one more for so many queues: a look at each costs some 10 ns */
+#define PARKED_MOST (SECM_SLOTS / 4 * 3)
+
+#define HELP	    4u	/* jobs to run here before looking around again, */
+#define LOOKS	    16u /* and one more for so many queues: a look at each costs some 10 ns */
 
 /* ---- the list of queues to look at ----------------------------------------------------------- */
 
@@ -107,6 +112,20 @@ static bool put_bd(struct secm *f, struct secm_qp *q, const struct secm_slot *s)
 	return true;
 }
 
+static struct secm_slot *get_slot(struct secm *f)
+{
+	struct secm_slot *s = f->free;
+
+	f->free = s->next;
+	return s;
+}
+
+static void put_slot(struct secm *f, struct secm_slot *s)
+{
+	s->next = f->free;
+	f->free = s;
+}
+
 static void release(struct secm *f, struct secm_qp *q, struct secm_slot *s)
 {
 	q->first = s->next;
@@ -114,15 +133,18 @@ static void release(struct secm *f, struct secm_qp *q, struct secm_slot *s)
 		q->last = &q->first;
 	q->inflight--;
 	f->running--;
-	s->next = f->free;
-	f->free = s;
+	put_slot(f, s);
 }
 
-static void finish(struct secm *f, struct secm_qp *q, struct secm_slot *s)
+/* false: it waits for pages that its results go to */
+static bool finish(struct secm *f, struct secm_qp *q, struct secm_slot *s)
 {
 	unsigned qn = (unsigned)(q - f->qp);
+	enum secm_finish r = fl_secm_job_finish(&f->env, s->job, s->bd);
 
-	if (fl_secm_job_finish(&f->env, s->job, s->bd))
+	if (r == SECM_NOT_YET)
+		return false;
+	if (r == SECM_FAILED)
 		fl_secm_sec_error(f, SE_BD);
 	f->stat[2]++;
 	spoil(f, s->bd);
@@ -137,16 +159,16 @@ static void finish(struct secm *f, struct secm_qp *q, struct secm_slot *s)
 			complete(f, q, s->idx);
 	}
 	release(f, q, s);
+	return true;
 }
 
 static unsigned finish_ready(struct secm *f, struct secm_qp *q)
 {
 	unsigned n = 0;
 
-	while (q->first && (q->first->completed || fl_secm_job_ran(q->first->job))) {
-		finish(f, q, q->first);
+	while (q->first && (q->first->completed || fl_secm_job_ran(q->first->job)) &&
+	       finish(f, q, q->first))
 		n++;
-	}
 	return n;
 }
 
@@ -166,7 +188,8 @@ static bool get_bd(struct secm *f, struct secm_qp *q, uint8_t *bd)
 
 static bool may_take(struct secm *f, struct secm_qp *q, unsigned qn)
 {
-	if (!f->free || q->stuck || !q->sq_ok || !q->cq_ok || q->sq_head.idx == q->sq_tail.idx)
+	if ((!f->free && !q->parked) || q->stuck || !q->sq_ok || !q->cq_ok ||
+	    q->sq_head.idx == q->sq_tail.idx)
 		return false;
 	if (fl_likely(q->cq_used + q->inflight < q->cq_depth))
 		return true;
@@ -179,7 +202,6 @@ static bool may_take(struct secm *f, struct secm_qp *q, unsigned qn)
 
 static void append(struct secm *f, struct secm_qp *q, struct secm_slot *s)
 {
-	f->free = s->next;
 	s->next = NULL;
 	*q->last = s;
 	q->last = &s->next;
@@ -187,26 +209,76 @@ static void append(struct secm *f, struct secm_qp *q, struct secm_slot *s)
 	f->running++;
 }
 
-/* One descriptor; false when the queue cannot go on now. */
-static bool take(struct secm *f, struct secm_qp *q, struct secm_job **jobs, unsigned *n)
+static void unpark(struct secm *f, struct secm_qp *q)
 {
-	struct secm_slot *s = f->free;
-	enum secm_begin b;
+	if (!q->parked)
+		return;
+	fl_secm_job_drop(&f->env, q->parked->job);
+	put_slot(f, q->parked);
+	q->parked = NULL;
+	f->nparked--;
+}
+
+static void park(struct secm *f, struct secm_qp *q, struct secm_slot *s)
+{
+	q->parked = s;
+	f->nparked++;
+}
+
+/* fetches the next descriptor and begins it; NULL: the queue cannot go on */
+static struct secm_slot *fetch(struct secm *f, struct secm_qp *q, enum secm_begin *b)
+{
+	struct secm_slot *s;
 
 	if (fl_secm_hit(f, F_STALL))
 		f->stalled = true;
 	if (fl_secm_hit(f, F_QSTOP))
 		q->stuck = true;
 	if (f->stalled || q->stuck)
-		return false;
+		return NULL;
+	s = get_slot(f);
 	if (!get_bd(f, q, s->bd)) {
+		put_slot(f, s);
 		q->stuck = true;
 		fl_secm_dma_error(f, false, DB_SQ, (unsigned)(q - f->qp));
+		return NULL;
+	}
+	*b = fl_secm_job_begin(&f->env, s->job, s->bd);
+	if (*b == SECM_PARKED && fl_secm_hit(f, F_PR_LOST)) {
+		fl_secm_job_fault(&f->env, s->job);
+		*b = SECM_COMPLETED;
+	}
+	return s;
+}
+
+static struct secm_slot *next(struct secm *f, struct secm_qp *q, enum secm_begin *b)
+{
+	struct secm_slot *s = q->parked;
+
+	if (fl_likely(!s))
+		return fetch(f, q, b);
+	q->parked = NULL;
+	f->nparked--;
+	*b = fl_secm_job_resume(&f->env, s->job);
+	return s;
+}
+
+/* One descriptor; false when the queue cannot go on now. */
+static bool take(struct secm *f, struct secm_qp *q, struct secm_job **jobs, unsigned *n)
+{
+	enum secm_begin b = SECM_BUSY;
+	struct secm_slot *s = next(f, q, &b);
+
+	if (!s)
+		return false;
+	if (b == SECM_BUSY || b == SECM_PARKED) {
+		park(f, q, s);
+		/* slots are left for queues that can go on; what was asked for comes all the same
+		 */
+		if (b == SECM_BUSY || f->nparked > PARKED_MOST)
+			unpark(f, q);
 		return false;
 	}
-	b = fl_secm_job_begin(&f->env, s->job, s->bd);
-	if (b == SECM_BUSY)
-		return false;
 	s->idx = q->sq_head.idx;
 	s->completed = b == SECM_COMPLETED;
 	if (!s->completed)
@@ -250,7 +322,7 @@ static unsigned take_in_turn(struct secm *f)
 {
 	unsigned taken = 0, n = f->nactive, at = f->turn++;
 
-	for (unsigned i = 0; i < n && f->free; i++) {
+	for (unsigned i = 0; i < n && (f->free || f->nparked); i++) {
 		unsigned qn = f->active[(at + i) % n];
 
 		taken += take_batch(f, &f->qp[qn], qn);
@@ -274,8 +346,8 @@ unsigned fl_secm_poll(struct secm *f)
 		work += fl_secm_mailbox_poll(f);
 	if (f->running)
 		work += fl_secm_workers_help(f->workers, HELP + f->nactive / LOOKS);
-	/* only workers have work, and one of them may need this CPU */
-	if (f->running && !work)
+	/* only workers have work, or who brings pages, and one of them may need this CPU */
+	if ((f->running || f->nparked) && !work)
 		sched_yield();
 	return work;
 }
@@ -294,9 +366,15 @@ void fl_secm_settle(struct secm *f, unsigned qn)
 {
 	struct secm_qp *q = &f->qp[qn];
 
+	unpark(f, q);
 	while (q->first) {
-		wait_for(f, q->first);
-		finish(f, q, q->first);
+		struct secm_slot *s = q->first;
+
+		wait_for(f, s);
+		if (!finish(f, q, s)) {
+			fl_secm_job_fault(&f->env, s->job);
+			(void)finish(f, q, s);
+		}
 	}
 }
 
@@ -316,6 +394,7 @@ void fl_secm_quiesce(struct secm *f)
 
 static void forget(struct secm *f, struct secm_qp *q)
 {
+	unpark(f, q);
 	while (q->first) {
 		fl_secm_job_drop(&f->env, q->first->job);
 		release(f, q, q->first);

@@ -18,27 +18,38 @@
 #define SGL_CHAIN   256u
 #define SGE_AT_ONCE 16u
 
-bool fl_secm_read(const struct secm_env *env, struct fl_model_tlb *t, uint64_t iova, void *buf,
-		  uint32_t len)
+/* What spans mappings, or can be reached by message alone, is copied. */
+uint8_t fl_secm_read(const struct secm_env *env, struct secm_job *j, enum secm_tlb t, uint64_t iova,
+		     void *buf, uint32_t len)
 {
-	const void *p = fl_model_dma(env->m, env->mmu, t, fl_iova(iova), len, FL_DMA_READ);
+	const void *p = fl_model_dma(env->m, env->mmu, &j->tlb[t], fl_iova(iova), len, FL_DMA_READ);
+	uint8_t r;
 
-	if (!p)
-		return !fl_model_dma_read(env->m, fl_iova(iova), buf, len);
+	if (!p) {
+		r = fl_secm_miss(env, j, iova, len, FL_DMA_READ);
+		if (r != SECM_FAULT)
+			return r;
+		return fl_model_dma_read(env->m, fl_iova(iova), buf, len) ? SECM_FAULT : SECM_OK;
+	}
 	memcpy(buf, p, len);
 	fl_compiler_barrier(); /* what is looked at is the copy, whatever the client writes now */
-	return true;
+	return SECM_OK;
 }
 
-bool fl_secm_write(const struct secm_env *env, struct fl_model_tlb *t, uint64_t iova,
-		   const void *buf, uint32_t len)
+uint8_t fl_secm_write(const struct secm_env *env, struct secm_job *j, enum secm_tlb t,
+		      uint64_t iova, const void *buf, uint32_t len)
 {
-	void *p = fl_model_dma(env->m, env->mmu, t, fl_iova(iova), len, FL_DMA_WRITE);
+	void *p = fl_model_dma(env->m, env->mmu, &j->tlb[t], fl_iova(iova), len, FL_DMA_WRITE);
+	uint8_t r;
 
-	if (!p)
-		return !fl_model_dma_write(env->m, fl_iova(iova), buf, len);
+	if (!p) {
+		r = fl_secm_miss(env, j, iova, len, FL_DMA_WRITE);
+		if (r != SECM_FAULT)
+			return r;
+		return fl_model_dma_write(env->m, fl_iova(iova), buf, len) ? SECM_FAULT : SECM_OK;
+	}
 	memcpy(p, buf, len);
-	return true;
+	return SECM_OK;
 }
 
 /* what one side of a job is made of, while it is made */
@@ -77,7 +88,7 @@ static void shrink(struct secm_vec *v)
 	v->cap = FL_ARRAY_SIZE(v->few);
 }
 
-void fl_secm_job_drop(struct secm_env *env, struct secm_job *j)
+void fl_secm_job_shrink(struct secm_env *env, struct secm_job *j)
 {
 	shrink(&j->src);
 	shrink(&j->dst);
@@ -110,6 +121,13 @@ static bool grow(struct walk *w)
 
 static bool add(struct walk *w, const struct secm_seg *s)
 {
+	struct secm_seg *last = w->vec->n ? &w->vec->seg[w->vec->n - 1] : NULL;
+
+	/* runs of pages that came one after the other */
+	if (last && last->p + last->len == s->p && !last->bounced && !s->bounced) {
+		last->len += s->len;
+		return true;
+	}
 	if (w->vec->n == w->vec->cap && !grow(w))
 		return false;
 	w->vec->seg[w->vec->n++] = *s;
@@ -144,7 +162,7 @@ static uint8_t add_bounced(struct walk *w, uint64_t iova, uint32_t len)
 	if (!s.p || !add(w, &s))
 		return SECM_NO_MEMORY;
 	if (w->prot == FL_DMA_READ && fl_model_dma_read(w->env->m, fl_iova(iova), s.p, len))
-		return SECM_FAULT;
+		return fl_secm_miss(w->env, w->j, iova, len, w->prot);
 	return SECM_OK;
 }
 
@@ -158,8 +176,12 @@ static uint8_t add_range(struct walk *w, uint64_t iova, uint32_t len)
 							fl_iova(iova), 1, w->prot) };
 		uint64_t left;
 
-		if (!s.p)
-			return add_bounced(w, iova, len);
+		if (!s.p) {
+			uint8_t r = fl_secm_miss(w->env, w->j, iova, w->j->bd.prefetch ? len : 1,
+						 w->prot);
+
+			return r == SECM_FAULT ? add_bounced(w, iova, len) : r;
+		}
 		left = w->tlb->last - iova;
 		s.len = len - 1 <= left ? len : (uint32_t)left + 1;
 		if (!add(w, &s))
@@ -190,20 +212,16 @@ static uint8_t add_entry(struct walk *w, const uint8_t *sge)
 
 static uint8_t add_entries(struct walk *w, uint64_t iova, unsigned n)
 {
-	struct fl_model_tlb *t = &w->j->tlb[TLB_SGL];
 	uint8_t sge[SGE_AT_ONCE * SGE_SIZE];
 
 	while (n && w->want) {
 		unsigned k = n < SGE_AT_ONCE ? n : SGE_AT_ONCE;
+		uint8_t r = fl_secm_read(w->env, w->j, TLB_SGL, iova, sge, k * SGE_SIZE);
 
-		if (!fl_secm_read(w->env, t, iova, sge, k * SGE_SIZE))
-			return SECM_FAULT;
-		for (unsigned i = 0; i < k && w->want; i++) {
-			uint8_t r = add_entry(w, sge + i * SGE_SIZE);
-
-			if (r)
-				return r;
-		}
+		for (unsigned i = 0; !r && i < k && w->want; i++)
+			r = add_entry(w, sge + i * SGE_SIZE);
+		if (r)
+			return r;
 		iova += k * SGE_SIZE;
 		n -= k;
 	}
@@ -212,16 +230,15 @@ static uint8_t add_entries(struct walk *w, uint64_t iova, unsigned n)
 
 static uint8_t add_sgls(struct walk *w, uint64_t iova)
 {
-	struct fl_model_tlb *t = &w->j->tlb[TLB_SGL];
-
 	for (unsigned i = 0; i < SGL_CHAIN && w->want; i++) {
 		uint8_t head[16], r;
 		unsigned n, room;
 
 		if (iova % SGL_HEAD)
 			return SECM_BAD_SGL;
-		if (!fl_secm_read(w->env, t, iova, head, sizeof(head)))
-			return SECM_FAULT;
+		r = fl_secm_read(w->env, w->j, TLB_SGL, iova, head, sizeof(head));
+		if (r)
+			return r;
 		n = fl_secm_le16(head + 10);
 		room = fl_secm_le16(head + 12);
 		if (n > SGE_COUNT || n > room)
