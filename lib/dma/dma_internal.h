@@ -46,6 +46,24 @@ bool fl_iova_free(const struct fl_windows *w, const struct fl_span_set *used, ui
 int fl_iova_lowest(const struct fl_windows *w, const struct fl_span_set *used, uint64_t len,
 		   uint64_t align, uint64_t *first);
 
+/* ---- pins.c: which bytes of an area are kept, and how often ------------------------------- */
+
+struct fl_pin {
+	uint64_t first, last; /* offsets, both inclusive */
+	uint64_t count;
+};
+
+/** Sorted, not overlapping, no count is 0. */
+struct fl_pins {
+	struct fl_pin *v;
+	size_t n;
+};
+
+/** One more, or (down) one less, on each byte; -EINVAL (down: some are not pinned), -ENOMEM. */
+int fl_pins_change(struct fl_pins *p, uint64_t off, uint64_t len, bool down);
+bool fl_pins_any(const struct fl_pins *p, uint64_t off, uint64_t len);
+uint64_t fl_pins_bytes(const struct fl_pins *p);
+
 /* ---- the space ---------------------------------------------------------------------------- */
 
 /** An area as the space sees it. */
@@ -64,7 +82,22 @@ struct fl_area {
 	/* of an area that is lazy, or was */
 	struct fl_posted *posted;
 	struct fl_faulted *faulted; /* a list: one for each domain that was granted something */
+	struct fl_pins pins;	    /* what fl_mem_pin() keeps */
+	/* its pages are being freed, without the lock: nobody maps or grants any of it meanwhile */
+	unsigned discards;
+	bool was_lazy;			  /* pinned now; requests of before may still come */
 	struct fl_residency_stats counts; /* what counts up; what is "now" is reckoned when asked */
+};
+
+#define FL_AHEAD_MAX 64u
+
+/** Ranges whose memory is to be brought in; a ring. */
+struct fl_ahead {
+	struct {
+		fl_iova_t iova;
+		uint64_t len;
+	} v[FL_AHEAD_MAX];
+	unsigned first, n;
 };
 
 struct fl_dma_domain {
@@ -78,6 +111,9 @@ struct fl_dma_domain {
 	bool pins, pins_apart, physical, faults, resolves;
 	/* the other side said -ENODEV: no calls until it is replayed */
 	bool gone;
+	/* of one that faults */
+	uint64_t granted_bytes;
+	struct fl_ahead ahead;
 };
 
 struct fl_dma_space {
@@ -98,6 +134,9 @@ struct fl_dma_space {
 	/* the page of the log of written pages, 0 = off */
 	uint64_t dirty_page;
 	struct fl_residency_opts residency; /* as set, the budget computed */
+	bool budget_set;		    /* by the user: it bounds what pins nothing too */
+	uint64_t hand;			    /* where the next window to revoke is looked for */
+	pthread_cond_t discarded;	    /* a discard is over */
 	struct fl_residency_stats counts;   /* of areas that are gone, and what concerns no area */
 	struct fl_poster *poster;	    /* queues and cold windows; see post.c */
 };
@@ -147,6 +186,8 @@ int fl_domains_change(struct fl_dma_space *s, const struct fl_change *c, int *no
 int fl_domain_map(struct fl_dma_domain *d, const struct fl_dma_mapping *m);
 /** The same; *changed: the domain is no longer as it was. */
 int fl_domain_unmap(struct fl_dma_domain *d, const struct fl_dma_mapping *m, bool *changed);
+/** What a domain's op said: -ENODEV = the other side is gone from now on. Returns it. */
+int fl_domain_said(struct fl_dma_domain *d, int rc);
 /** Takes a whole run out of every domain, whatever they say; the first error. */
 int fl_domains_unmap(struct fl_dma_space *s, const struct fl_dma_mapping *m);
 
@@ -161,7 +202,11 @@ int fl_domains_locate(const struct fl_dma_space *s, const struct fl_area *a, fl_
 
 /* ---- post.c, evict.c: lazy areas and the domains that cannot fault -------------------------- */
 
-/* All under the space's lock. Windows are mapped in every such domain, or in none. */
+/*
+ * All under the space's lock. Windows are mapped in every such domain, or in none. A window that
+ * has a byte in the area's `pins` is not evicted. None is mapped while the area has `discards`:
+ * -EAGAIN.
+ */
 
 int fl_poster_create(struct fl_dma_space *s);
 void fl_poster_destroy(struct fl_dma_space *s);
@@ -176,25 +221,96 @@ int fl_post_join(struct fl_dma_domain *d);
 void fl_post_leave(struct fl_dma_domain *d);
 /** Maps the windows of a range. */
 int fl_post_range(struct fl_area *a, uint64_t off, uint64_t len);
-/** Unmaps all windows that touch the range; -EBUSY and nothing done where one is held or pinned. */
+/** Unmaps all windows that touch the range; -EBUSY and nothing done where one is held. */
 int fl_post_revoke(struct fl_area *a, uint64_t off, uint64_t len);
-int fl_post_pin(struct fl_area *a, uint64_t off, uint64_t len);
-void fl_post_unpin(struct fl_area *a, uint64_t off, uint64_t len);
+/**
+ * The area turns, and a->pub.residency is what it was still. Pinned: all windows are mapped, and
+ * stay; an error: as before. Lazy: they may go from now on (one that never was lazy: all, as one).
+ */
+int fl_post_convert(struct fl_area *a, enum fl_residency to);
 /** Bytes mapped of an area. */
 uint64_t fl_post_mapped(const struct fl_area *a);
 
-/* ---- fault.c: lazy areas and the domains that fault ----------------------------------------- */
+/* ---- granted.c: what each domain that faults was granted of each lazy area ------------------ */
+
+/** A run of faults that go upwards. */
+struct fl_stream {
+	uint64_t next; /* the page that would be next */
+	uint32_t pages, used;
+};
+
+#define FL_STREAMS 8u
+
+struct fl_faulted {
+	struct fl_faulted *next; /* of the area */
+	struct fl_area *area;
+	struct fl_dma_domain *domain;
+	unsigned shift; /* of a page */
+	uint64_t pages; /* in the area */
+	uint64_t reach; /* of them may be reached */
+	/* a bit a page each; untouched memory where nothing was granted */
+	uint64_t *read, *write;
+	/* pages granted in each window, and whether there was a fault in it lately */
+	uint16_t *windows;
+	uint64_t window_pages;
+	struct fl_stream streams[FL_STREAMS];
+	uint32_t clock;
+};
+
+/** What a domain was granted of an area, NULL = nothing. */
+struct fl_faulted *fl_granted_find(const struct fl_dma_domain *d, const struct fl_area *a);
+/** The same, made where there is none yet: NULL = no memory. */
+struct fl_faulted *fl_granted_of(struct fl_dma_domain *d, struct fl_area *a);
+/** The first page in [from, end) that can (or cannot) be reached with all of `prot`, else end. */
+uint64_t fl_granted_next(const struct fl_faulted *f, uint64_t from, uint64_t end, unsigned prot,
+			 bool can);
+/**
+ * Grants [from, end), of which no page can be reached with all of `prot`, after making room for
+ * it. -ENOMEM: no room. Counts pages that are new and upgrades.
+ */
+int fl_granted_give(struct fl_faulted *f, uint64_t from, uint64_t end, unsigned prot,
+		    uint64_t *fresh);
+/** Whether what it was granted is bound by the budget. */
+bool fl_granted_bounded(const struct fl_dma_domain *d);
+/** Revokes what is not used lately and not pinned until so many bytes fit; -ENOMEM. */
+int fl_granted_room(struct fl_dma_space *s, uint64_t bytes);
 
 /** Forgets what a domain was granted of an area (NULL = of every area): it is gone there. */
 void fl_fault_forget(struct fl_dma_domain *d, struct fl_area *a);
-/** Grants pages of a range to every such domain, as fl_mem_prefault() says. */
-int fl_fault_range(struct fl_area *a, uint64_t off, uint64_t len, enum fl_prefault how);
-/** Takes them from every such domain; -EBUSY where one is pinned. */
+/** Forgets what all were granted of an area. */
+void fl_fault_free(struct fl_area *a);
+/** A domain joins or comes back empty: what is pinned is granted. */
+int fl_fault_join(struct fl_dma_domain *d);
+/** Grants pages of a range to every such domain, as fl_mem_prefault() says; *pages: new ones. */
+int fl_fault_range(struct fl_area *a, uint64_t off, uint64_t len, enum fl_prefault how,
+		   uint64_t *pages);
+/** Takes them from every such domain, whoever pinned them; the first error, but all are asked. */
 int fl_fault_revoke(struct fl_area *a, uint64_t off, uint64_t len);
-int fl_fault_pin(struct fl_area *a, uint64_t off, uint64_t len);
-void fl_fault_unpin(struct fl_area *a, uint64_t off, uint64_t len);
-/** Bytes that can be reached in at least one such domain. */
-uint64_t fl_fault_mapped(const struct fl_area *a);
+/** The area turns in every such domain, or in none. */
+int fl_fault_convert(struct fl_area *a, enum fl_residency to);
+/** Bytes that can be reached in at least one such domain; pins: in one that pins. */
+uint64_t fl_fault_mapped(const struct fl_area *a, bool pins);
+
+/* ---- backing.c: the memory behind an area; no lock, as it may wait ------------------------- */
+
+/** Brings pages in, to be read or written; -EFAULT: no memory behind it, -ENOMEM. */
+int fl_backing_populate(void *va, uint64_t len, bool write, const struct fl_log *log);
+/** Bit 0 of a byte a small page: it is in memory. */
+int fl_backing_incore(void *va, uint64_t len, unsigned char *in);
+/** How pages of this memory are freed; -EOPNOTSUPP with a message. */
+int fl_backing_advice(const struct fl_mem *m, int *advice, const struct fl_log *log);
+int fl_backing_free(void *va, uint64_t len, int advice, const struct fl_log *log);
+
+/* ---- residency.c ---------------------------------------------------------------------------- */
+
+/** Settings as of a new space. */
+void fl_residency_init(struct fl_dma_space *s);
+/** The area goes: its counters stay with the space. */
+void fl_residency_gone(struct fl_dma_space *s, const struct fl_area *a);
+/** Waits until the area at an IOVA has no discards; it may be another one then, or NULL. */
+struct fl_area *fl_residency_settled(struct fl_dma_space *s, fl_iova_t iova);
+/** What of an area that is or was lazy can be reached now, and what of it is pinned by that. */
+void fl_residency_mapped(const struct fl_area *a, uint64_t *mapped, uint64_t *locked);
 
 /* ---- dirty.c ------------------------------------------------------------------------------ */
 

@@ -17,7 +17,7 @@
 
 /* ---- one call to one domain --------------------------------------------------------------- */
 
-static int note_gone(struct fl_dma_domain *d, int rc)
+int fl_domain_said(struct fl_dma_domain *d, int rc)
 {
 	if (rc == -ENODEV && !d->gone) {
 		d->gone = true;
@@ -50,13 +50,21 @@ static void map_why(const struct fl_dma_domain *d, const struct fl_dma_mapping *
 			m->prot & FL_DMA_WRITE ? "writing" : "reading");
 }
 
+/* What has windows is mapped by them where it is posted to, be it lazy or pinned by now. */
+static bool passed_over(const struct fl_dma_domain *d, const struct fl_dma_mapping *m)
+{
+	const struct fl_area *a = fl_area_at(d->space, m->iova);
+
+	return d->gone || (!d->faults && (m->lazy || (a && a->posted)));
+}
+
 int fl_domain_map(struct fl_dma_domain *d, const struct fl_dma_mapping *m)
 {
 	struct fl_dma_space *s = d->space;
 	char why[256];
 	int rc;
 
-	if (d->gone || (m->lazy && !d->faults))
+	if (passed_over(d, m))
 		return 0;
 	rc = d->ops->map(d->arg, m);
 	if (rc >= 0) {
@@ -67,7 +75,7 @@ int fl_domain_map(struct fl_dma_domain *d, const struct fl_dma_mapping *m)
 	map_why(d, m, rc, why, sizeof(why));
 	fl_err(s->log, "dma", "%s: map of IOVA 0x%" PRIx64 " + 0x%" PRIx64 " at %p: %s%s%s",
 	       d->ops->name, m->iova.v, m->len, m->va, strerror(-rc), *why ? "; " : "", why);
-	return note_gone(d, rc);
+	return fl_domain_said(d, rc);
 }
 
 int fl_domain_unmap(struct fl_dma_domain *d, const struct fl_dma_mapping *m, bool *changed)
@@ -77,7 +85,7 @@ int fl_domain_unmap(struct fl_dma_domain *d, const struct fl_dma_mapping *m, boo
 	int rc;
 
 	*changed = false;
-	if (d->gone || (m->lazy && !d->faults))
+	if (passed_over(d, m))
 		return 0;
 	if (m->lazy)
 		fl_fault_forget(d, fl_area_at(s, m->iova));
@@ -91,7 +99,7 @@ int fl_domain_unmap(struct fl_dma_domain *d, const struct fl_dma_mapping *m, boo
 	if (rc < 0) {
 		fl_err(s->log, "dma", "%s: unmap of IOVA 0x%" PRIx64 " + 0x%" PRIx64 ": %s",
 		       d->ops->name, m->iova.v, m->len, strerror(-rc));
-		return note_gone(d, rc);
+		return fl_domain_said(d, rc);
 	}
 	fl_err(s->log, "dma",
 	       "%s: unmap of IOVA 0x%" PRIx64 " + 0x%" PRIx64 " took out 0x%" PRIx64 " bytes",
@@ -219,7 +227,7 @@ static int read_limits(struct fl_dma_domain *d, bool first)
 	if (rc < 0) {
 		fl_err(d->space->log, "dma", "%s: cannot read its limits: %s", d->ops->name,
 		       strerror(-rc));
-		return note_gone(d, rc);
+		return fl_domain_said(d, rc);
 	}
 	rc = check_limits(d, &l);
 	if (rc)
@@ -461,7 +469,7 @@ static int replay(struct fl_dma_domain *d)
 		rc = replay_runs(d);
 	if (rc)
 		return rc;
-	rc = d->faults ? 0 : fl_post_join(d);
+	rc = d->faults ? fl_fault_join(d) : fl_post_join(d);
 	if (!rc) {
 		rc = fl_dirty_join(d);
 		if (rc)

@@ -78,9 +78,11 @@ int fl_dma_space_create(const struct fl_log *log, struct fl_dma_space **out)
 	s->left = (struct fl_dma_domain){ .windows = { user, 1 }, .granule = 1 };
 	s->log = log;
 	s->limit = UINT64_MAX;
+	fl_residency_init(s);
 	if (fl_domains_refresh(s) || fl_poster_create(s))
 		goto no_memory;
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->discarded, NULL);
 	*out = s;
 	return 0;
 
@@ -101,6 +103,7 @@ int fl_dma_space_destroy(struct fl_dma_space *s)
 		       s->domains ? ", devices open" : "");
 		return -EBUSY;
 	}
+	pthread_cond_destroy(&s->discarded);
 	pthread_mutex_destroy(&s->lock);
 	fl_poster_destroy(s);
 	free(s->by_iova.v);
@@ -319,6 +322,8 @@ static int place(struct fl_dma_space *s, struct fl_area *a, const struct fl_dma_
 static void free_area(struct fl_area *a)
 {
 	fl_post_free(a);
+	fl_fault_free(a);
+	free(a->pins.v);
 	free(a->dirty);
 	free(a);
 }
@@ -414,11 +419,11 @@ int fl_dma_map(struct fl_dma_space *s, struct fl_mem *mem, const struct fl_dma_o
 		return rc;
 	pthread_mutex_lock(&s->lock);
 	rc = map_area(s, a, o);
-	pthread_mutex_unlock(&s->lock);
 	if (rc)
 		free_area(a);
 	else
 		*out = &a->pub;
+	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
 
@@ -446,6 +451,7 @@ static int unmap_area(struct fl_dma_space *s, struct fl_area *a)
 	if (rc)
 		return rc;
 	forget(s, a);
+	fl_residency_gone(s, a);
 	free_area(a);
 	return noted;
 }
@@ -459,6 +465,8 @@ int fl_dma_unmap(struct fl_dma_area *pub)
 		return 0;
 	s = pub->space;
 	pthread_mutex_lock(&s->lock);
+	while (((struct fl_area *)pub)->discards)
+		pthread_cond_wait(&s->discarded, &s->lock);
 	rc = unmap_area(s, (struct fl_area *)pub);
 	pthread_mutex_unlock(&s->lock);
 	return rc;
@@ -508,9 +516,11 @@ unsigned fl_dma_windows(struct fl_dma_space *s, struct fl_iova_range *out, unsig
 
 void fl_dma_stats(struct fl_dma_space *s, struct fl_dma_stats *out)
 {
+	uint64_t pinned, mapped, locked;
 	bool live = false, pins = false;
 
 	pthread_mutex_lock(&s->lock);
+	pinned = s->owned_bytes - s->lazy_bytes;
 	*out = (struct fl_dma_stats){
 		.areas = s->by_iova.n,
 		.owned_bytes = s->owned_bytes,
@@ -526,10 +536,17 @@ void fl_dma_stats(struct fl_dma_space *s, struct fl_dma_stats *out)
 		pins |= !d->gone && d->pins;
 	}
 	if (live) {
-		out->mapped_bytes = s->owned_bytes;
+		out->mapped_bytes = pinned;
 		out->entries = fl_run_count(s);
 	}
 	if (pins)
-		out->pinned_bytes = s->owned_bytes;
+		out->pinned_bytes = pinned;
+	for (size_t i = 0; s->lazy_bytes && i < s->by_iova.n; i++) {
+		if (s->by_iova.v[i].area->pub.residency != FL_LAZY)
+			continue;
+		fl_residency_mapped(s->by_iova.v[i].area, &mapped, &locked);
+		out->mapped_bytes += mapped;
+		out->pinned_bytes += locked;
+	}
 	pthread_mutex_unlock(&s->lock);
 }
