@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 static struct fl_vu *to_vu(struct fl_vfio_dev *d)
@@ -266,6 +267,7 @@ static void drop_link(struct fl_vu *u)
 		epoll_ctl(u->epfd, EPOLL_CTL_DEL, u->twin.fd, NULL);
 	fl_vu_chan_close(&u->main);
 	fl_vu_chan_close(&u->twin);
+	fl_vu_pages_stop(u);
 	for (unsigned i = 0; i < FL_VU_REGIONS; i++) {
 		if (u->regions[i].fd >= 0)
 			close(u->regions[i].fd);
@@ -343,8 +345,11 @@ static void free_vu(struct fl_vu *u)
 {
 	fl_vu_stop_service(u);
 	drop_link(u);
+	fl_vu_pages_free(u);
 	if (u->epfd >= 0)
 		close(u->epfd);
+	if (u->alarm_fd >= 0)
+		close(u->alarm_fd);
 	pthread_mutex_destroy(&u->lock);
 	free(u->maps);
 	free(u->path);
@@ -359,6 +364,8 @@ static void vu_close(struct fl_vfio_dev *d)
 	pthread_mutex_lock(&u->lock);
 	dead = !u->up;
 	pthread_mutex_unlock(&u->lock);
+	/* it may be in the domain */
+	fl_vu_stop_service(u);
 	fl_dma_domain_remove(u->domain, dead);
 	free_vu(u);
 }
@@ -396,7 +403,8 @@ static struct fl_vu *new_vu(struct fl_dma_space *space, const char *path, bool p
 	pthread_mutex_init(&u->lock, NULL);
 	u->path = path ? strdup(path) : NULL;
 	u->epfd = epoll_create1(EPOLL_CLOEXEC);
-	if (u->epfd < 0 || (path && !u->path)) {
+	u->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (u->epfd < 0 || u->alarm_fd < 0 || watch(u, u->alarm_fd) || (path && !u->path)) {
 		free_vu(u);
 		return NULL;
 	}
@@ -416,6 +424,7 @@ static int is_stream_socket(int fd)
 int fl_vu_open(struct fl_dma_space *space, const char *path, int fd, bool polls,
 	       const struct fl_log *log, unsigned timeout_ms, struct fl_vfio_dev **out)
 {
+	struct fl_dma_domain *domain;
 	struct fl_vu *u;
 	int err;
 
@@ -436,14 +445,18 @@ int fl_vu_open(struct fl_dma_space *space, const char *path, int fd, bool polls,
 	pthread_mutex_unlock(&u->lock);
 	if (err)
 		goto free_vu;
-	err = fl_dma_domain_add(space, &fl_vu_domain_ops, u, &u->domain);
+	err = fl_dma_domain_add(space, &fl_vu_domain_ops, u, &domain);
 	if (err)
 		goto free_vu;
 	if (__atomic_load_n(&u->dev.removed, __ATOMIC_RELAXED)) {
-		fl_dma_domain_remove(u->domain, true);
+		fl_dma_domain_remove(domain, true);
 		err = -ENODEV;
 		goto free_vu;
 	}
+	pthread_mutex_lock(&u->lock);
+	u->domain = domain;
+	fl_vu_rearm(u); /* for what was asked already */
+	pthread_mutex_unlock(&u->lock);
 	*out = &u->dev;
 	return 0;
 

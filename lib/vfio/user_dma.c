@@ -3,7 +3,8 @@
  * vfio-user: the link as a DMA domain, and memory that the server reaches by message.
  *
  * A link that is down accepts maps and unmaps and does nothing: reattach() replays what the space
- * holds then, and the other devices of the space must not suffer from one that is gone.
+ * holds then, and the other devices of the space must not suffer from one that is gone. Of pages it
+ * says that it is gone.
  */
 #include "vfio_internal.h"
 
@@ -123,6 +124,7 @@ static int domain_limits(void *arg, struct fl_dma_limits *out)
 		.ranges = &window,
 		.nranges = 1,
 		.page_sizes = u->peer.pgsizes,
+		.faults = u->pages.max,
 		.entries_max = u->peer.max_dma_maps,
 		.entries_avail =
 			u->peer.max_dma_maps > u->nmaps ? u->peer.max_dma_maps - u->nmaps : 0,
@@ -144,13 +146,15 @@ static int map_locked(struct fl_vu *u, const struct fl_dma_mapping *m)
 				.head_len = sizeof(req),
 				.fds = &m->fd,
 				.nfds = shared };
-	int err = shared ? 0 : start_service(u);
+	int err = shared && !m->lazy ? 0 : start_service(u);
 
 	if (err) {
-		fl_err(u->dev.log, "vfio-user", "no thread to serve memory without an fd: %s",
+		fl_err(u->dev.log, "vfio-user",
+		       "no thread to serve memory without an fd and page requests: %s",
 		       strerror(-err));
 		return err;
 	}
+	req.flags |= m->lazy ? FL_VU_DMA_F_LAZY : 0;
 	/* before it is asked for: the server may use it before we have seen the reply */
 	err = add_map(u, m);
 	if (err)
@@ -199,11 +203,82 @@ static int domain_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmap
 	return err;
 }
 
+/* ---- lazy areas --------------------------------------------------------------------------- */
+
+static struct fl_vu_page_range page_range(const struct fl_dma_mapping *m)
+{
+	return (struct fl_vu_page_range){ .iova = m->iova.v,
+					  .len = m->len,
+					  .prot = m->prot,
+					  .flags = m->lazy ? FL_VU_DMA_F_LAZY : 0 };
+}
+
+/* With what is granted for a request its answer goes; what was not asked for leaves at once. */
+static int domain_grant(void *arg, const struct fl_dma_mapping *m)
+{
+	struct fl_vu *u = arg;
+	const struct fl_vu_page_range r = page_range(m);
+	unsigned i;
+	int err = -ENODEV;
+
+	pthread_mutex_lock(&u->lock);
+	/* a link that has just come back does not know the area yet */
+	i = find_map(u, r.iova);
+	if (i < u->nmaps && u->maps[i].iova <= r.iova)
+		err = fl_vu_post(u, FL_VU_PAGE_GRANT, &r, sizeof(r));
+	if (u->pages.resolving && pthread_equal(u->pages.resolver, pthread_self()))
+		u->pages.granted = true;
+	else if (!err)
+		err = fl_vu_flush(u);
+	pthread_mutex_unlock(&u->lock);
+	return err;
+}
+
+static int send_range(struct fl_vu *u, enum fl_vu_cmd cmd, const struct fl_vu_page_range *r)
+{
+	struct fl_vu_call c = { .cmd = cmd, .head = r, .head_len = sizeof(*r) };
+
+	return fl_vu_call_locked(u, &c);
+}
+
+/* What a server does not let go of it may write to at any time: then it is not served on. */
+static int domain_revoke(void *arg, fl_iova_t iova, uint64_t len)
+{
+	const struct fl_vu_page_range r = { .iova = iova.v, .len = len };
+	struct fl_vu *u = arg;
+	int err;
+
+	pthread_mutex_lock(&u->lock);
+	err = send_range(u, FL_VU_PAGE_INVALIDATE, &r);
+	if (err)
+		fl_vu_kill(u, -EPROTO, "pages are not given up: %s", strerror(-err));
+	pthread_mutex_unlock(&u->lock);
+	return err ? -ENODEV : 0;
+}
+
+static int domain_convert(void *arg, const struct fl_dma_mapping *m)
+{
+	const struct fl_vu_page_range r = page_range(m);
+	struct fl_vu *u = arg;
+	int err;
+
+	pthread_mutex_lock(&u->lock);
+	err = m->lazy && u->up ? start_service(u) : 0;
+	if (!err)
+		err = send_range(u, FL_VU_AREA_CONVERT, &r);
+	err = u->up ? err : -ENODEV;
+	pthread_mutex_unlock(&u->lock);
+	return err;
+}
+
 const struct fl_dma_domain_ops fl_vu_domain_ops = {
 	.name = "vfio-user",
 	.limits = domain_limits,
 	.map = domain_map,
 	.unmap = domain_unmap,
+	.grant = domain_grant,
+	.revoke = domain_revoke,
+	.convert = domain_convert,
 };
 
 /* The memory behind [iova, iova+len) as pieces; their number, or -EFAULT or -EACCES. */

@@ -22,6 +22,9 @@ static int take_twin(struct fl_vu *u, int fds[], unsigned nfds)
 	if (i < 0 || i >= nfds || getsockopt(fds[i], SOL_SOCKET, SO_TYPE, &type, &len) ||
 	    type != SOCK_STREAM)
 		return fl_vu_kill(u, -EPROTO, "a twin socket that is not among the message's fds");
+	u->twin.ahead = malloc(FL_VU_AHEAD);
+	if (!u->twin.ahead)
+		return -ENOMEM;
 	u->twin.fd = fds[i];
 	fds[i] = -1;
 	return 0;
@@ -36,7 +39,7 @@ static int check_caps(struct fl_vu *u, const char *json, size_t len)
 		return fl_vu_kill(u, -EPROTO, "the server's capabilities: %s", why);
 	if (!u->peer.max_data_xfer_size || !u->peer.max_dma_maps || !u->peer.pgsizes)
 		return fl_vu_kill(u, -EPROTO, "a capability of the server is 0");
-	return 0;
+	return fl_vu_pages_start(u);
 }
 
 static int agree_version(struct fl_vu *u)
@@ -49,6 +52,7 @@ static int agree_version(struct fl_vu *u)
 
 	caps.max_msg_fds = FL_VU_FDS_MAX;
 	caps.twin_socket = true;
+	caps.page_requests = FL_VU_GROUPS;
 	len = fl_vu_caps_format(&caps, json, sizeof(json));
 	if (len < 0)
 		return len;

@@ -71,6 +71,8 @@ static int serve(struct fl_vu *u, struct fl_vu_chan *c, uint64_t deadline)
 		return fl_vu_kill(u, -EPROTO, "a reply to a command that we did not send");
 	if (cmd == FL_VU_DMA_READ || cmd == FL_VU_DMA_WRITE)
 		err = fl_vu_serve_dma(u, c, deadline);
+	else if (cmd == FL_VU_PAGE_REQUEST && u->pages.max)
+		err = fl_vu_take_page_request(u, c);
 	else
 		err = -ENOSYS;
 	if (err && u->up && err != -ENODEV && err != -ETIMEDOUT)
@@ -117,16 +119,24 @@ static bool is_reply(const struct fl_vu_chan *c)
 	return (c->hdr.flags & FL_VU_F_TYPE) == FL_VU_REPLY;
 }
 
+/* 1 = a message is there, 0 = nothing now, else the link is dead. */
+static int receive(struct fl_vu *u, struct fl_vu_chan *c)
+{
+	int got = c->fd >= 0 ? fl_vu_recv(c) : 0;
+
+	return got < 0 ? kill_recv(u, c, got) : got;
+}
+
 /* Next message of either channel: 1 = in *from, 0 = nothing now, else the link is dead. */
 static int next_message(struct fl_vu *u, struct fl_vu_chan **from)
 {
 	struct fl_vu_chan *const chans[] = { &u->main, &u->twin };
 
 	for (size_t i = 0; i < FL_ARRAY_SIZE(chans); i++) {
-		int got = chans[i]->fd >= 0 ? fl_vu_recv(chans[i]) : 0;
+		int got = receive(u, chans[i]);
 
 		if (got < 0)
-			return kill_recv(u, chans[i], got);
+			return got;
 		if (got) {
 			*from = chans[i];
 			return 1;
@@ -166,6 +176,43 @@ static int wait_reply(struct fl_vu *u, struct fl_vu_call *call, uint16_t id, uin
 	}
 }
 
+int fl_vu_flush(struct fl_vu *u)
+{
+	struct fl_vu_pages *p = &u->pages;
+	struct iovec iov = { p->out, p->out_len };
+	int err;
+
+	if (!u->up)
+		return -ENODEV;
+	if (!p->out_len)
+		return 0;
+	p->out_len = 0;
+	err = fl_vu_send(&u->main, &iov, 1, NULL, 0, fl_now_ns() + u->timeout_ms * 1000000ull);
+	if (err)
+		kill_send(u, err, FL_VU_PAGE_RESPONSE);
+	/* the device waits for what could not be sent */
+	if (err && u->up)
+		fl_vu_kill(u, err, "a page response could not be sent: %s", strerror(-err));
+	return err ? -ENODEV : 0;
+}
+
+int fl_vu_post(struct fl_vu *u, enum fl_vu_cmd cmd, const void *body, size_t len)
+{
+	struct fl_vu_pages *p = &u->pages;
+	struct fl_vu_hdr h = { .id = u->next_id++,
+			       .cmd = (uint16_t)cmd,
+			       .size = (uint32_t)(sizeof(h) + len),
+			       .flags = FL_VU_COMMAND | FL_VU_F_NO_REPLY };
+	int err = sizeof(p->out) - p->out_len < h.size ? fl_vu_flush(u) : 0;
+
+	if (err || !u->up)
+		return -ENODEV;
+	memcpy(p->out + p->out_len, &h, sizeof(h));
+	memcpy(p->out + p->out_len + sizeof(h), body, len);
+	p->out_len += h.size;
+	return 0;
+}
+
 int fl_vu_call_locked(struct fl_vu *u, struct fl_vu_call *call)
 {
 	uint64_t deadline = fl_now_ns() + u->timeout_ms * 1000000ull;
@@ -182,10 +229,13 @@ int fl_vu_call_locked(struct fl_vu *u, struct fl_vu_call *call)
 	};
 	int err;
 
-	if (!u->up)
+	/* what was granted before comes before: this may be its end */
+	if (fl_vu_flush(u))
 		return -ENODEV;
 	err = fl_vu_send(&u->main, iov, FL_ARRAY_SIZE(iov), call->fds, call->nfds, deadline);
-	return err ? kill_send(u, err, call->cmd) : wait_reply(u, call, h.id, deadline);
+	err = err ? kill_send(u, err, call->cmd) : wait_reply(u, call, h.id, deadline);
+	fl_vu_rearm(u);
+	return err;
 }
 
 int fl_vu_call(struct fl_vu *u, struct fl_vu_call *call)
@@ -198,15 +248,27 @@ int fl_vu_call(struct fl_vu *u, struct fl_vu_call *call)
 	return err;
 }
 
+/* Serves what one channel has, up to a number; how many messages that were. */
+static unsigned serve_channel(struct fl_vu *u, struct fl_vu_chan *c)
+{
+	unsigned n = 0;
+
+	for (; n < SERVE_MAX && u->up && receive(u, c) > 0; n++)
+		(void)serve(u, c, fl_now_ns() + u->timeout_ms * 1000000ull);
+	return n;
+}
+
 int fl_vu_dispatch(struct fl_vfio_dev *d)
 {
 	struct fl_vu *u = (struct fl_vu *)d;
-	struct fl_vu_chan *c = NULL;
 	bool up;
 
 	pthread_mutex_lock(&u->lock);
-	for (unsigned n = 0; n < SERVE_MAX && u->up && next_message(u, &c) > 0; n++)
-		(void)serve(u, c, fl_now_ns() + u->timeout_ms * 1000000ull);
+	/* a server with a twin says nothing on the other socket but that it is gone */
+	if (!serve_channel(u, &u->twin))
+		serve_channel(u, &u->main);
+	fl_vu_resolve(u);
+	fl_vu_rearm(u);
 	up = u->up;
 	pthread_mutex_unlock(&u->lock);
 	return up ? 0 : -ENODEV;

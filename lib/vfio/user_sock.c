@@ -167,6 +167,53 @@ static int fill(struct fl_vu_chan *c, void *to, size_t len)
 	return (size_t)n == len;
 }
 
+/* Bytes, 0 = none now, or -ENODEV. */
+static ssize_t read_some(struct fl_vu_chan *c, void *to, size_t len)
+{
+	ssize_t n;
+
+	/* the last read got all; what has come since then the next call finds */
+	if (c->drained) {
+		c->drained = false;
+		return 0;
+	}
+	do
+		n = recv(c->fd, to, len, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n && errno == EAGAIN ? 0 : -ENODEV;
+	c->drained = (size_t)n < len;
+	return n;
+}
+
+/* As fill(), where no fds come: all that is there is read in one go, and kept. */
+static int fill_ahead(struct fl_vu_chan *c, void *to, size_t len)
+{
+	ssize_t n = (ssize_t)(c->ahead_end - c->ahead_at);
+
+	if (!n && len < FL_VU_AHEAD) {
+		n = read_some(c, c->ahead, FL_VU_AHEAD);
+		c->ahead_at = 0;
+		c->ahead_end = n > 0 ? (size_t)n : 0;
+	} else if (!n) {
+		n = read_some(c, to, len);
+		c->got += n > 0 ? (size_t)n : 0;
+		return n > 0 ? (size_t)n == len : (int)n;
+	}
+	if (n <= 0)
+		return (int)n;
+	n = n < (ssize_t)len ? n : (ssize_t)len;
+	memcpy(to, c->ahead + c->ahead_at, (size_t)n);
+	c->ahead_at += (size_t)n;
+	c->got += (size_t)n;
+	return (size_t)n == len;
+}
+
+static int take(struct fl_vu_chan *c, void *to, size_t len)
+{
+	return c->ahead ? fill_ahead(c, to, len) : fill(c, to, len);
+}
+
 static int check_header(struct fl_vu_chan *c)
 {
 	size_t len = c->hdr.size - sizeof(c->hdr);
@@ -191,7 +238,7 @@ int fl_vu_recv(struct fl_vu_chan *c)
 	int got;
 
 	if (c->got < sizeof(c->hdr)) {
-		got = fill(c, (uint8_t *)&c->hdr + c->got, sizeof(c->hdr) - c->got);
+		got = take(c, (uint8_t *)&c->hdr + c->got, sizeof(c->hdr) - c->got);
 		if (got > 0)
 			got = check_header(c);
 		else if (!got)
@@ -201,7 +248,7 @@ int fl_vu_recv(struct fl_vu_chan *c)
 	}
 	if (c->got == c->hdr.size)
 		return 1;
-	return fill(c, c->body + (c->got - sizeof(c->hdr)), c->hdr.size - c->got);
+	return take(c, c->body + (c->got - sizeof(c->hdr)), c->hdr.size - c->got);
 }
 
 void fl_vu_recv_done(struct fl_vu_chan *c)
@@ -219,5 +266,6 @@ void fl_vu_chan_close(struct fl_vu_chan *c)
 	if (c->fd >= 0)
 		close(c->fd);
 	free(c->body);
+	free(c->ahead);
 	*c = (struct fl_vu_chan){ .fd = -1 };
 }

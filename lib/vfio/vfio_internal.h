@@ -4,8 +4,8 @@
  *
  * A link has one mutex. Who holds it may talk: a caller sends its command and receives until the
  * reply has come, serving the DMA commands that the server sends meanwhile. When nobody waits,
- * dispatch() serves them. A server may want memory that has no fd at any time, so mapping
- * such memory starts a thread that does nothing but dispatch (user_dma.c).
+ * dispatch() serves them. A server may want memory that has no fd at any time, and pages of lazy
+ * areas, so mapping either starts a thread that does nothing but dispatch (user_dma.c).
  *
  * Whatever breaks the protocol or the time-out ends the link: sockets are shut down but stay
  * open until close() or reattach(), so that event_fd() tells of it.
@@ -28,6 +28,7 @@
  * send never waits for a server that itself waits for us to take a DMA write.
  */
 #define FL_VU_REGION_CHUNK (64u * 1024u)
+#define FL_VU_AHEAD	   4096u
 #define FL_VU_REGIONS	   9u
 #define FL_VU_IRQS	   5u
 
@@ -40,6 +41,10 @@ struct fl_vu_chan {
 	unsigned nfds;
 	int fds[FL_VU_FDS_MAX];
 	const char *why; /* what a -EPROTO was about */
+	/* where no fds come, what has come is read at once: bytes [at, end) are still to be used */
+	uint8_t *ahead; /* FL_VU_AHEAD bytes, or NULL */
+	size_t ahead_at, ahead_end;
+	bool drained; /* the last read got all that there was */
 };
 
 struct fl_vu_region {
@@ -54,12 +59,49 @@ struct fl_vu_map {
 	unsigned prot;
 };
 
+struct fl_vu_request {
+	uint64_t iova, len, arrived_ns;
+	uint32_t group;
+	unsigned prot;
+};
+
+/** Page requests that are answered together. */
+struct fl_vu_group {
+	uint32_t number;
+	unsigned requests, waiting; /* all, and not resolved yet */
+	bool closed, vain;	    /* vain: one led nowhere */
+	uint32_t code;		    /* the worst so far */
+	uint64_t due;		    /* answered then, 0 = at once */
+};
+
+struct fl_vu_pages {
+	unsigned max; /* groups; 0 = no page requests on this link */
+	unsigned session;
+	/* outstanding, in no order */
+	struct fl_vu_group *groups;
+	unsigned ngroups;
+	/* not resolved yet, a ring with room for all that the groups may have */
+	struct fl_vu_request *queue;
+	unsigned head, n;
+	bool resolving, granted;
+	pthread_t resolver;
+	bool ahead; /* fl_dma_fault_ahead() has more to do */
+	/* answers that are put off, the first of them; when requests in vain are paid for */
+	unsigned nlate;
+	uint64_t due, busy_until;
+	uint64_t alarm; /* what alarm_fd is set to */
+	/* messages that leave with the next one */
+	size_t out_len;
+	uint8_t out[2048];
+};
+
 struct fl_vu {
 	struct fl_vfio_dev dev;
 	char *path; /* NULL = we were given an fd */
 	unsigned timeout_ms;
 	bool polls; /* somebody calls dispatch() often */
 	int epfd;
+	int alarm_fd; /* a timer in epfd: dispatch() has to do though no message has come */
 
 	pthread_mutex_t lock;
 	/* all below is held by the lock */
@@ -73,6 +115,8 @@ struct fl_vu {
 	struct fl_dma_domain *domain;
 	struct fl_vu_map *maps; /* by iova */
 	unsigned nmaps, maps_cap;
+
+	struct fl_vu_pages pages;
 
 	bool serving;
 	int stop_fd;
@@ -93,6 +137,10 @@ FL_MUST int fl_vu_recv(struct fl_vu_chan *c);
 static inline size_t fl_vu_body_len(const struct fl_vu_chan *c)
 {
 	return c->hdr.size - sizeof(c->hdr);
+}
+static inline bool fl_vu_ahead(const struct fl_vu_chan *c)
+{
+	return c->ahead_at != c->ahead_end;
 }
 /** Done with the message: closes the fds that nobody took (took = set to -1). */
 void fl_vu_recv_done(struct fl_vu_chan *c);
@@ -118,6 +166,10 @@ struct fl_vu_call {
 /** With the lock held. -ENODEV (link is down), -EPROTO, -ETIMEDOUT, or the peer's errno. */
 int fl_vu_call_locked(struct fl_vu *u, struct fl_vu_call *c);
 int fl_vu_call(struct fl_vu *u, struct fl_vu_call *c);
+/** A command that nobody answers; it waits for the next message or fl_vu_flush(). Lock held. */
+int fl_vu_post(struct fl_vu *u, enum fl_vu_cmd cmd, const void *body, size_t len);
+/** Sends what waits; -ENODEV when the link is down. With the lock held. */
+int fl_vu_flush(struct fl_vu *u);
 /** Serves what has come; -ENODEV when the link is down. */
 int fl_vu_dispatch(struct fl_vfio_dev *d);
 /** Ends the link, says why, returns err. With the lock held. */
@@ -131,6 +183,19 @@ extern const struct fl_dma_domain_ops fl_vu_domain_ops;
 /** Answers DMA_READ or DMA_WRITE on the channel; the link is killed where that is nonsense. */
 int fl_vu_serve_dma(struct fl_vu *u, struct fl_vu_chan *c, uint64_t deadline);
 void fl_vu_stop_service(struct fl_vu *u);
+
+/* user_page.c; all with the lock held */
+/** What was agreed; there are no areas yet. */
+int fl_vu_pages_start(struct fl_vu *u);
+/** The link is gone, and what it asked for. */
+void fl_vu_pages_stop(struct fl_vu *u);
+void fl_vu_pages_free(struct fl_vu *u);
+/** Queues the PAGE_REQUEST in the channel; the link is killed where it is nonsense. */
+int fl_vu_take_page_request(struct fl_vu *u, const struct fl_vu_chan *c);
+/** Resolves what is queued, with the lock let go meanwhile, unless another thread does. */
+void fl_vu_resolve(struct fl_vu *u);
+/** Sees that dispatch() is called when there is something to do. */
+void fl_vu_rearm(struct fl_vu *u);
 
 /* user.c: fl_vfio_user_open() with another time-out */
 int fl_vu_open(struct fl_dma_space *space, const char *path, int fd, bool polls,

@@ -94,10 +94,10 @@ static_assert(sizeof(struct fl_vu_dma_map) == 32, "dma_map");
  * may have outstanding and the client is ready to hold. Then
  *
  * - DMA_MAP with FL_VU_DMA_F_LAZY announces an area: the server may map its file, and must not
- * touch a page of it for the device before that is granted.
- * - PAGE_REQUEST asks for pages. Requests with one `group` belong together; the one with F_LAST
- * closes the group, and the client answers a group once, with PAGE_RESPONSE. A group's number is
- * free again once it was answered.
+ * touch a page of it for the device before that is granted. Nor by message, where it has no file.
+ * - PAGE_REQUEST asks for pages. Requests with one `group` belong together, FL_VU_GROUP_REQUESTS
+ * at most; the one with F_LAST closes the group, and the client answers a group once, with
+ * PAGE_RESPONSE. A group's number is free again once it was answered.
  * - PAGE_GRANT makes a range reachable, asked for or not (prefault); what a request brings comes
  * before its response. It may overlap what was granted, and never takes a permission away.
  * - PAGE_INVALIDATE takes a range back, whatever of it was granted; the reply says that the device
@@ -110,9 +110,13 @@ static_assert(sizeof(struct fl_vu_dma_map) == 32, "dma_map");
  * message that makes no sense ends the link; a response to a group that is not outstanding (late,
  * twice) is counted and dropped.
  */
-#define FL_VU_DMA_F_LAZY  0x100u /* in DMA_MAP and AREA_CONVERT */
+#define FL_VU_DMA_F_LAZY     0x100u /* in DMA_MAP and AREA_CONVERT */
 
-#define FL_VU_PAGE_F_LAST 1u
+#define FL_VU_PAGE	     4096u
+#define FL_VU_GROUPS	     256u /* `max` of ours */
+#define FL_VU_GROUP_REQUESTS 16u
+
+#define FL_VU_PAGE_F_LAST    1u
 
 struct fl_vu_page_request {
 	uint64_t iova, len; /* multiples of 4096, len > 0 */
