@@ -61,7 +61,9 @@ struct fl_pins {
 
 /** One more, or (down) one less, on each byte; -EINVAL (down: some are not pinned), -ENOMEM. */
 int fl_pins_change(struct fl_pins *p, uint64_t off, uint64_t len, bool down);
+/** Whether some of the range is pinned, or all of it. */
 bool fl_pins_any(const struct fl_pins *p, uint64_t off, uint64_t len);
+bool fl_pins_all(const struct fl_pins *p, uint64_t off, uint64_t len);
 uint64_t fl_pins_bytes(const struct fl_pins *p);
 
 /* ---- the space ---------------------------------------------------------------------------- */
@@ -134,6 +136,7 @@ struct fl_dma_space {
 	/* the page of the log of written pages, 0 = off */
 	uint64_t dirty_page;
 	struct fl_residency_opts residency; /* as set, the budget computed */
+	uint64_t kept_bytes;		    /* pinned, in areas that are lazy */
 	bool budget_set;		    /* by the user: it bounds what pins nothing too */
 	uint64_t hand;			    /* where the next window to revoke is looked for */
 	pthread_cond_t discarded;	    /* a discard is over */
@@ -265,14 +268,14 @@ struct fl_faulted *fl_granted_of(struct fl_dma_domain *d, struct fl_area *a);
 uint64_t fl_granted_next(const struct fl_faulted *f, uint64_t from, uint64_t end, unsigned prot,
 			 bool can);
 /**
- * Grants [from, end), of which no page can be reached with all of `prot`, after making room for
- * it. -ENOMEM: no room. Counts pages that are new and upgrades.
+ * Grants [from, end), of which no page can be reached with all of `prot`. Counts pages that are
+ * new, and upgrades.
  */
 int fl_granted_give(struct fl_faulted *f, uint64_t from, uint64_t end, unsigned prot,
 		    uint64_t *fresh);
 /** Whether what it was granted is bound by the budget. */
 bool fl_granted_bounded(const struct fl_dma_domain *d);
-/** Revokes what is not used lately and not pinned until so many bytes fit; -ENOMEM. */
+/** Revokes what was not used lately and is not pinned until so many bytes fit; -ENOMEM. */
 int fl_granted_room(struct fl_dma_space *s, uint64_t bytes);
 
 /** Forgets what a domain was granted of an area (NULL = of every area): it is gone there. */
@@ -288,8 +291,11 @@ int fl_fault_range(struct fl_area *a, uint64_t off, uint64_t len, enum fl_prefau
 int fl_fault_revoke(struct fl_area *a, uint64_t off, uint64_t len);
 /** The area turns in every such domain, or in none. */
 int fl_fault_convert(struct fl_area *a, enum fl_residency to);
-/** Bytes that can be reached in at least one such domain; pins: in one that pins. */
-uint64_t fl_fault_mapped(const struct fl_area *a, bool pins);
+/**
+ * Bytes that can be reached in at least one such domain (pins: in one that pins), but for those in
+ * windows that are not 0 here (NULL = none).
+ */
+uint64_t fl_fault_mapped(const struct fl_area *a, bool pins, const uint8_t *windows);
 
 /* ---- backing.c: the memory behind an area; no lock, as it may wait ------------------------- */
 

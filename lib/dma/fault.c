@@ -155,13 +155,18 @@ static int grant(struct fl_faulted *f, const struct fl_dma_fault *q, uint64_t pa
 {
 	/* who reads gets no more, so that the process's pages stay clean; who writes reads too */
 	const unsigned prot = q->prot & FL_DMA_WRITE ? f->area->pub.prot : FL_DMA_READ;
+	const struct range one = { page, page + 1 };
 	struct range r = choose(f, q, page, prot);
 	uint64_t fresh = 0;
 	int rc;
 
+	/* who waits gets what it waits for, over the budget if it must be */
+	if (fl_granted_bounded(f->domain) &&
+	    fl_granted_room(f->domain->space, (r.end - r.from) << f->shift))
+		r = one;
 	rc = fl_granted_give(f, r.from, r.end, prot, &fresh);
 	if (rc == -ENOMEM && r.end - r.from > 1) {
-		r = (struct range){ page, page + 1 };
+		r = one;
 		rc = fl_granted_give(f, r.from, r.end, prot, &fresh);
 	}
 	if (rc)

@@ -177,13 +177,8 @@ int fl_granted_give(struct fl_faulted *f, uint64_t from, uint64_t end, unsigned 
 {
 	const struct fl_dma_mapping m = mapping(f, from, end, prot);
 	struct fl_dma_domain *d = f->domain;
-	int rc = 0;
+	int rc = d->ops->grant(d->arg, &m);
 
-	if (fl_granted_bounded(d))
-		rc = fl_granted_room(d->space, m.len);
-	if (rc)
-		return rc;
-	rc = d->ops->grant(d->arg, &m);
 	if (rc < 0) {
 		fl_warn(d->space->log, "dma",
 			"%s: IOVA 0x%" PRIx64 " + 0x%" PRIx64 " cannot be granted: %s",
@@ -250,13 +245,37 @@ bool fl_granted_bounded(const struct fl_dma_domain *d)
 	return d->pins || d->space->budget_set;
 }
 
+/* What is pinned comes on top of the budget; each such domain has it. */
 static uint64_t bounded_bytes(const struct fl_dma_space *s)
 {
 	uint64_t n = 0;
 
 	for (const struct fl_dma_domain *d = s->domains; d; d = d->next)
-		n += !d->gone && fl_granted_bounded(d) ? d->granted_bytes : 0;
+		if (!d->gone && fl_granted_bounded(d) && d->granted_bytes > s->kept_bytes)
+			n += d->granted_bytes - s->kept_bytes;
 	return n;
+}
+
+/* Takes what is not pinned of a window; whether that was anything. */
+static bool take_unpinned(struct fl_faulted *f, uint64_t from, uint64_t end)
+{
+	const struct fl_pins *pins = &f->area->pins;
+	const uint64_t before = f->reach;
+	int rc = 0;
+
+	/* pins are of whole pages */
+	for (size_t i = 0; i < pins->n && from < end && !rc; i++) {
+		const uint64_t first = pins->v[i].first >> f->shift;
+		const uint64_t last = pins->v[i].last >> f->shift;
+
+		if (last < from)
+			continue;
+		rc = take(f, from, first < end ? first : end);
+		from = last + 1;
+	}
+	if (from < end && !rc)
+		(void)take(f, from, end);
+	return f->reach < before;
 }
 
 /* Looks at the window at byte `off`: gives it a second chance, or takes it (true). */
@@ -268,8 +287,7 @@ static bool evict_window(struct fl_faulted *f, uint64_t off)
 
 	f->windows[w] &= WINDOW_COUNT;
 	if (used || !f->windows[w] || !fl_granted_bounded(f->domain) || f->domain->gone ||
-	    fl_pins_any(&f->area->pins, from << f->shift, (end - from) << f->shift) ||
-	    take(f, from, end))
+	    !take_unpinned(f, from, end))
 		return false;
 	f->area->counts.evictions++;
 	return true;
@@ -314,14 +332,12 @@ static bool evict(struct fl_dma_space *s)
 
 int fl_granted_room(struct fl_dma_space *s, uint64_t bytes)
 {
-	const uint64_t budget = s->residency.budget;
+	const uint64_t budget = s->residency.budget, target = bytes < budget ? budget - bytes : 0;
 
-	if (bytes > budget)
-		return -ENOMEM;
-	while (bounded_bytes(s) > budget - bytes)
+	while (bounded_bytes(s) > target)
 		if (!evict(s))
 			return -ENOMEM;
-	return 0;
+	return bytes > budget ? -ENOMEM : 0;
 }
 
 /* ---- ranges, in every domain ---------------------------------------------------------------- */
@@ -340,24 +356,25 @@ static uint64_t page_up(const struct fl_faulted *f, uint64_t bytes)
 static int give_range(struct fl_dma_domain *d, struct fl_area *a, uint64_t off, uint64_t len,
 		      unsigned prot, uint64_t *fresh)
 {
+	const bool bounded = fl_granted_bounded(d) && !fl_pins_all(&a->pins, off, len);
 	struct fl_faulted *f = fl_granted_of(d, a);
-	uint64_t end, step;
+	uint64_t end, step, at;
 	int rc = 0;
 
-	if (!f)
+	/* else its end would push out its beginning */
+	if (!f || (bounded && len > d->space->residency.budget))
 		return -ENOMEM;
 	end = page_up(f, off + len);
-	step = fl_granted_bounded(d) ? f->window_pages : f->pages;
-	for (uint64_t at = off >> f->shift; !rc;) {
-		uint64_t last;
+	step = bounded ? f->window_pages : f->pages;
+	at = fl_granted_next(f, off >> f->shift, end, prot, false);
+	while (!rc && at < end) {
+		uint64_t last = end - at > step ? at + step : end;
 
-		at = fl_granted_next(f, at, end, prot, false);
-		if (at == end)
-			break;
-		last = end - at > step ? at + step : end;
 		last = fl_granted_next(f, at, last, prot, true);
-		rc = fl_granted_give(f, at, last, prot, fresh);
-		at = last;
+		if (bounded)
+			rc = fl_granted_room(d->space, (last - at) << f->shift);
+		rc = rc ? rc : fl_granted_give(f, at, last, prot, fresh);
+		at = fl_granted_next(f, last, end, prot, false);
 	}
 	return rc;
 }
@@ -449,30 +466,35 @@ int fl_fault_convert(struct fl_area *a, enum fl_residency to)
 
 /* ---- asking ------------------------------------------------------------------------------- */
 
-uint64_t fl_fault_mapped(const struct fl_area *a, bool pins)
+/* Whether a byte can be reached in a domain that faults (pins: in one that pins). */
+static bool reached(const struct fl_area *a, uint64_t off, bool pins)
 {
+	for (const struct fl_faulted *f = a->faulted; f; f = f->next) {
+		const uint64_t p = off >> f->shift;
+
+		if (!f->domain->gone && (f->domain->pins || !pins) &&
+		    ((f->read[p / 64] | f->write[p / 64]) >> (p & 63) & 1))
+			return true;
+	}
+	return false;
+}
+
+uint64_t fl_fault_mapped(const struct fl_area *a, bool pins, const uint8_t *windows)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	const struct fl_faulted *only = NULL;
 	uint64_t bytes = 0;
 	unsigned n = 0;
 
 	for (const struct fl_faulted *f = a->faulted; f; f = f->next)
-		if (!f->domain->gone && (f->domain->pins || !pins)) {
+		if (f->reach && !f->domain->gone && (f->domain->pins || !pins)) {
 			only = f;
 			n++;
 		}
-	if (n <= 1)
-		return only ? only->reach << only->shift : 0;
-	/* pages may differ in size: a small page counts where any has it */
-	for (uint64_t off = 0; off < a->pub.len; off += 4096) {
-		bool any = false;
-
-		for (const struct fl_faulted *f = a->faulted; f && !any; f = f->next) {
-			const uint64_t p = off >> f->shift;
-
-			any = !f->domain->gone && (f->domain->pins || !pins) &&
-			      ((f->read[p / 64] | f->write[p / 64]) >> (p & 63) & 1);
-		}
-		bytes += any ? 4096 : 0;
-	}
+	if (!n || (n == 1 && !windows))
+		return n ? only->reach << only->shift : 0;
+	for (uint64_t off = 0; off < a->pub.len; off += page)
+		if (!(windows && windows[off >> a->pub.window_shift]) && reached(a, off, pins))
+			bytes += page;
 	return bytes;
 }

@@ -27,26 +27,13 @@ static uint64_t most(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* Whether every byte is in a span. */
-static bool covered(const struct fl_pins *p, uint64_t first, uint64_t last)
-{
-	for (size_t i = 0; i < p->n && p->v[i].first <= first; i++) {
-		if (p->v[i].last < first)
-			continue;
-		if (p->v[i].last >= last)
-			return true;
-		first = p->v[i].last + 1;
-	}
-	return false;
-}
-
 int fl_pins_change(struct fl_pins *p, uint64_t off, uint64_t len, bool down)
 {
 	const uint64_t last = off + (len - 1);
 	uint64_t at = off; /* what of the range is done */
 	struct fl_pins out = { 0 };
 
-	if (down && !covered(p, off, last))
+	if (down && !fl_pins_all(p, off, len))
 		return -EINVAL;
 	/* each span gives at most three pieces and a gap before it */
 	out.v = calloc(4 * p->n + 1, sizeof(*out.v));
@@ -75,6 +62,20 @@ int fl_pins_change(struct fl_pins *p, uint64_t off, uint64_t len, bool down)
 	free(p->v);
 	*p = out;
 	return 0;
+}
+
+bool fl_pins_all(const struct fl_pins *p, uint64_t off, uint64_t len)
+{
+	const uint64_t last = off + (len - 1);
+
+	for (size_t i = 0; i < p->n && p->v[i].first <= off; i++) {
+		if (p->v[i].last < off)
+			continue;
+		if (p->v[i].last >= last)
+			return true;
+		off = p->v[i].last + 1;
+	}
+	return false;
 }
 
 bool fl_pins_any(const struct fl_pins *p, uint64_t off, uint64_t len)

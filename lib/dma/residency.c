@@ -36,12 +36,6 @@ void fl_residency_init(struct fl_dma_space *s)
 
 static int check_opts(const struct fl_dma_space *s, const struct fl_residency_opts *o)
 {
-	if (o->budget && o->budget < small_page()) {
-		fl_err(s->log, "dma",
-		       "a budget of %" PRIu64 " bytes is less than a page of %" PRIu64, o->budget,
-		       small_page());
-		return -EINVAL;
-	}
 	if (o->fault_around > 512) {
 		fl_err(s->log, "dma", "fault-around of %u pages: at most 512 (0 = adaptive)",
 		       o->fault_around);
@@ -207,30 +201,32 @@ static int reach_incore(struct fl_area *a, uint64_t off, uint64_t len)
 	return rc;
 }
 
-static int check_prefault(const struct fl_area *a, uint64_t off, uint64_t len, enum fl_prefault how)
+static int check_prefault(const struct fl_area *a, enum fl_prefault how)
 {
-	const unsigned prot = how == FL_PREFAULT_READ ? FL_DMA_READ : FL_DMA_WRITE;
-	int rc = check_inside(a, off, len);
+	const unsigned need[] = {
+		[FL_PREFAULT_READ] = FL_DMA_READ, [FL_PREFAULT_WRITE] = FL_DMA_WRITE
+	};
 
-	if (rc)
-		return rc;
 	if ((unsigned)how > FL_PREFAULT_NO_FAULT) {
 		fl_err(a->pub.space->log, "dma", "unknown strength %d of a prefault", (int)how);
 		return -EINVAL;
 	}
-	if (a->pub.prot & prot)
+	if (how == FL_PREFAULT_NO_FAULT || (a->pub.prot & need[how]))
 		return 0;
 	fl_err(a->pub.space->log, "dma", "devices may not %s the area %p",
-	       prot == FL_DMA_READ ? "read" : "write to", (void *)a->pub.va);
+	       how == FL_PREFAULT_READ ? "read" : "write to", (void *)a->pub.va);
 	return -EACCES;
 }
 
 int fl_mem_prefault(struct fl_dma_area *pub, uint64_t off, uint64_t len, enum fl_prefault how)
 {
 	struct fl_area *a = enter(pub);
-	int rc = check_prefault(a, off, len, how);
+	int rc = check_inside(a, off, len);
 
 	if (rc || a->pub.residency == FL_PINNED)
+		return leave(a, rc);
+	rc = check_prefault(a, how);
+	if (rc)
 		return leave(a, rc);
 	widen(a, &off, &len);
 	if (how == FL_PREFAULT_NO_FAULT)
@@ -247,6 +243,16 @@ int fl_mem_prefault(struct fl_dma_area *pub, uint64_t off, uint64_t len, enum fl
 
 /* ---- pins ----------------------------------------------------------------------------------- */
 
+static int change_pins(struct fl_area *a, uint64_t off, uint64_t len, bool down)
+{
+	const uint64_t before = fl_pins_bytes(&a->pins);
+	int rc = fl_pins_change(&a->pins, off, len, down);
+
+	if (a->pub.residency == FL_LAZY)
+		a->pub.space->kept_bytes += fl_pins_bytes(&a->pins) - before;
+	return rc;
+}
+
 int fl_mem_pin(struct fl_dma_area *pub, uint64_t off, uint64_t len)
 {
 	const bool write = pub->prot & FL_DMA_WRITE;
@@ -256,7 +262,7 @@ int fl_mem_pin(struct fl_dma_area *pub, uint64_t off, uint64_t len)
 	if (!rc) {
 		widen(a, &off, &len);
 		/* first of all, so that no part goes while the rest comes */
-		rc = fl_pins_change(&a->pins, off, len, false);
+		rc = change_pins(a, off, len, false);
 	}
 	(void)leave(a, 0);
 	if (rc)
@@ -265,7 +271,7 @@ int fl_mem_pin(struct fl_dma_area *pub, uint64_t off, uint64_t len)
 	a = enter(pub);
 	if (!rc && a->pub.residency == FL_LAZY)
 		rc = make_reachable(a, off, len, write ? FL_PREFAULT_WRITE : FL_PREFAULT_READ);
-	if (rc && fl_pins_change(&a->pins, off, len, true))
+	if (rc && change_pins(a, off, len, true))
 		fl_err(pub->space->log, "dma", "out of memory: area %p keeps a pin",
 		       (void *)pub->va);
 	return leave(a, rc);
@@ -278,7 +284,7 @@ int fl_mem_unpin(struct fl_dma_area *pub, uint64_t off, uint64_t len)
 
 	if (rc)
 		return leave(a, rc);
-	rc = fl_pins_change(&a->pins, off, len, true);
+	rc = change_pins(a, off, len, true);
 	if (rc == -EINVAL)
 		fl_err(pub->space->log, "dma",
 		       "range 0x%" PRIx64 " + 0x%" PRIx64 " of the area %p is not pinned", off, len,
@@ -392,6 +398,7 @@ static int turn(struct fl_area *a, enum fl_residency to)
 	a->was_lazy = true;
 	a->flags &= ~FL_DMA_JOIN;
 	s->lazy_bytes += to == FL_LAZY ? a->pub.len : -a->pub.len;
+	s->kept_bytes += (to == FL_LAZY ? 1 : -1ull) * fl_pins_bytes(&a->pins);
 	/* what is kept stays reachable; where that fails a fault brings it, as was said there */
 	for (size_t i = 0; to == FL_LAZY && i < a->pins.n; i++)
 		(void)fl_fault_range(a, a->pins.v[i].first,
@@ -427,25 +434,30 @@ static void sum(struct fl_residency_stats *to, const struct fl_residency_stats *
 void fl_residency_gone(struct fl_dma_space *s, const struct fl_area *a)
 {
 	sum(&s->counts, &a->counts);
+	if (a->pub.residency == FL_LAZY)
+		s->kept_bytes -= fl_pins_bytes(&a->pins);
 }
 
 void fl_residency_mapped(const struct fl_area *a, uint64_t *mapped, uint64_t *locked)
 {
 	const bool lazy = a->pub.residency == FL_LAZY;
-	uint64_t fault = lazy ? fl_fault_mapped(a, false) : a->pub.len;
-	uint64_t post = a->posted ? fl_post_mapped(a) : a->pub.len;
-	uint64_t pinned = lazy ? fl_fault_mapped(a, true) : a->pub.len;
+	bool posted[2] = { 0 }, faulted[2] = { 0 }; /* by any, by one that pins */
+	uint64_t bytes[2];
 
-	*mapped = *locked = 0;
-	for (const struct fl_dma_domain *d = a->pub.space->domains; d; d = d->next) {
-		const uint64_t here = d->faults ? fault : post, lock = d->faults ? pinned : post;
+	for (const struct fl_dma_domain *d = a->pub.space->domains; d; d = d->next)
+		for (int pins = 0; !d->gone && pins <= d->pins; pins++)
+			*(d->faults ? &faulted[pins] : &posted[pins]) = true;
+	for (int pins = 0; pins < 2; pins++) {
+		const uint8_t *windows = posted[pins] ? a->pub.windows : NULL;
 
-		/* two kinds of devices at one area: what they share is not looked at */
-		if (!d->gone && here > *mapped)
-			*mapped = here;
-		if (!d->gone && d->pins && lock > *locked)
-			*locked = lock;
+		bytes[pins] = posted[pins] && a->posted ? fl_post_mapped(a) : 0;
+		if (lazy)
+			bytes[pins] += faulted[pins] ? fl_fault_mapped(a, pins, windows) : 0;
+		else if (posted[pins] || faulted[pins])
+			bytes[pins] = a->pub.len;
 	}
+	*mapped = bytes[0];
+	*locked = bytes[1];
 }
 
 static struct fl_residency_stats stats_of(const struct fl_area *a)
