@@ -523,3 +523,28 @@ TP_CMD(dump_mempool)
 	       s.count, s.data_room, s.in_use, s.cached, s.fresh, s.mem_bytes, s.alloc_failed);
 	return 0;
 }
+
+TP_CMD(show_residency)
+{
+	tp_show_residency(tp);
+	return 0;
+}
+
+TP_CMD(set_residency)
+{
+	struct fl_dma_area *area = (struct fl_dma_area *)(uintptr_t)pool_area(tp);
+
+	return tp_fail("set residency",
+		       area ? fl_mem_convert(area, a[0].num ? FL_LAZY : FL_PINNED) : -ENOENT);
+}
+
+TP_CMD(set_budget)
+{
+	struct fl_residency_opts o;
+
+	fl_dma_residency_get(fl_ctx_space(tp->ctx), &o);
+	return tp_fail("set memlock-budget",
+		       app_parse_bytes(a[0].str, &o.budget)
+			       ? -EINVAL
+			       : fl_dma_residency_set(fl_ctx_space(tp->ctx), &o));
+}

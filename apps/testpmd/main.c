@@ -59,6 +59,7 @@ static uint64_t periodic(struct tp *tp, uint64_t now)
 		if (now >= tp->next_period_ns) {
 			tp_for_each_port(tp, i)
 				tp_show_nic_stats(tp, i);
+			tp_show_residency_line(tp);
 			fflush(stdout);
 			tp->next_period_ns = now + period;
 		}
@@ -170,6 +171,10 @@ static int bring_up(struct tp *tp)
 	int ret = fl_ctx_create(&ctx_opts, &tp->ctx);
 
 	if (!ret)
+		ret = app_residency_apply(&tp->conf.residency, fl_ctx_space(tp->ctx));
+	if (!ret)
+		ret = app_telemetry_add(&tp->conf.telemetry, "fl-testpmd", tp->ctx);
+	if (!ret)
 		ret = fl_model_enable(tp->ctx, &engine);
 	for (unsigned i = 0; !ret && i < tp->conf.nuris; i++) {
 		unsigned id;
@@ -208,6 +213,7 @@ static int take_down(struct tp *tp)
 		tp_port_close(tp, i);
 	}
 	tp_fwd_free(tp);
+	app_telemetry_stop(&tp->conf.telemetry);
 	if (tp_pool_destroy(tp))
 		ret = -EBUSY;
 	if (tp->ctx && fl_ctx_destroy(tp->ctx))

@@ -398,8 +398,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct tp_conf *c = state->input;
 	int ret = 0;
 
-	if (key == ARGP_KEY_INIT)
+	if (key == ARGP_KEY_INIT) {
 		state->child_inputs[0] = &c->residency;
+		state->child_inputs[1] = &c->telemetry;
+	}
 	if (key == ARGP_KEY_ARG && *arg == '-')
 		argp_error(state, "there is no EAL, so no `--`: write all options together");
 	if (key == ARGP_KEY_ARG)
@@ -457,7 +459,9 @@ static void defaults(struct tp_conf *c)
 int tp_options(struct tp_conf *c, int argc, char **argv)
 {
 	struct argp_option table[NOPTIONS + 1] = { 0 };
-	const struct argp_child children[] = { { &app_residency_argp, 0, NULL, 0 }, { 0 } };
+	const struct argp_child children[] = { { &app_residency_argp, 0, NULL, 0 },
+					       { &app_telemetry_argp, 0, NULL, 0 },
+					       { 0 } };
 	struct argp argp = {
 		.options = table,
 		.children = children,

@@ -7,6 +7,7 @@
 #include <json.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -83,20 +84,43 @@ static struct json_object *total_json(struct tp *tp)
 	return o;
 }
 
+static struct json_object *lazy_json(const struct tp_residency *r)
+{
+	struct json_object *o = json_object_new_object();
+	const struct fl_residency_stats *s = &r->lazy;
+
+	app_json_u64(o, "owned_bytes", s->owned_bytes);
+	app_json_u64(o, "mapped_bytes", s->mapped_bytes);
+	app_json_u64(o, "locked_bytes", s->locked_bytes);
+	json_object_object_add(
+		o, "budget_bytes",
+		r->opts.budget == FL_BUDGET_NONE ? NULL : json_object_new_uint64(r->opts.budget));
+	app_json_u64(o, "misses", s->misses);
+	app_json_u64(o, "refused", s->refused);
+	app_json_u64(o, "rewarmed", s->rewarmed);
+	app_json_u64(o, "evictions", s->evictions);
+	app_json_u64(o, "evict_busy", s->evict_busy);
+	app_json_u64(o, "faults", s->faults);
+	app_json_u64(o, "fault_pages", s->fault_pages);
+	return o;
+}
+
 static struct json_object *memory_json(struct tp *tp)
 {
 	struct json_object *o = json_object_new_object();
-	struct fl_mem_usage u = { 0 };
-	struct fl_dma_stats d = { 0 };
+	struct rusage peak = { 0 };
+	struct tp_residency r;
 
-	if (fl_mem_usage(&u))
+	if (tp_residency_read(tp, &r))
 		return o;
-	fl_dma_stats(fl_ctx_space(tp->ctx), &d);
-	app_json_u64(o, "rss_bytes", u.rss);
-	app_json_u64(o, "locked_bytes", u.vm_lck + u.vm_pin);
-	app_json_u64(o, "pinned_bytes", d.pinned_bytes);
-	app_json_u64(o, "owned_bytes", d.owned_bytes);
-	app_json_u64(o, "mapped_bytes", d.mapped_bytes);
+	getrusage(RUSAGE_SELF, &peak);
+	app_json_u64(o, "rss_bytes", r.mem.rss);
+	app_json_u64(o, "rss_peak_bytes", (uint64_t)peak.ru_maxrss << 10);
+	app_json_u64(o, "locked_bytes", r.mem.vm_lck + r.mem.vm_pin);
+	app_json_u64(o, "pinned_bytes", r.dma.pinned_bytes);
+	app_json_u64(o, "owned_bytes", r.dma.owned_bytes);
+	app_json_u64(o, "mapped_bytes", r.dma.mapped_bytes);
+	json_object_object_add(o, "lazy", lazy_json(&r));
 	return o;
 }
 

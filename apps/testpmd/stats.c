@@ -152,6 +152,7 @@ void tp_show_fwd_stats(struct tp *tp)
 	if (tp->conf.record_cycles)
 		printf("\n  CPU cycles/packet=%.2f (busy rounds only) - %.3f Mpps\n",
 		       tp_stats_cycles(tp), tp_stats_mpps(tp, &sum));
+	tp_show_residency_line(tp);
 	printf("\n");
 }
 
@@ -239,7 +240,7 @@ void tp_show_nic_stats(struct tp *tp, unsigned id)
 void tp_show_live(struct tp *tp)
 {
 	uint64_t now = fl_now_ns(), rx = 0, dropped = 0;
-	struct fl_mem_usage mem = { 0 };
+	struct tp_residency r;
 
 	for (unsigned i = 0; i < tp->nstreams; i++) {
 		uint64_t in = peek(&tp->streams[i].rx), out = peek(&tp->streams[i].tx);
@@ -247,13 +248,13 @@ void tp_show_live(struct tp *tp)
 		rx += tp->mode->rx ? in : out;
 		dropped += peek(&tp->streams[i].dropped);
 	}
-	if (fl_mem_usage(&mem))
+	if (tp_residency_read(tp, &r))
 		return;
-	printf("\r%6.1f s  %8.3f Mpps  %" PRIu64 " packets  %" PRIu64 " dropped  %" PRIu64
-	       " KiB locked \033[K",
+	printf("\r%6.1f s  %8.3f Mpps  %" PRIu64 " packets  %" PRIu64 " dropped  %s: %" PRIu64
+	       " KiB locked, %" PRIu64 " mapped, %" PRIu64 " misses\033[K",
 	       (double)(now - tp->begun_ns) / 1e9,
-	       (double)(rx - tp->live_rx) * 1e3 / (double)(now - tp->live_ns), rx, dropped,
-	       (mem.vm_lck + mem.vm_pin) >> 10);
+	       (double)(rx - tp->live_rx) * 1e3 / (double)(now - tp->live_ns), rx, dropped, r.name,
+	       (r.mem.vm_lck + r.mem.vm_pin) >> 10, r.dma.mapped_bytes >> 10, r.lazy.misses);
 	fflush(stdout);
 	tp->live_rx = rx;
 	tp->live_ns = now;

@@ -11,6 +11,7 @@
 #define TESTPMD_H
 
 #include "../common/residency.h"
+#include "../common/telemetry.h"
 
 #include <fl_net.h>
 
@@ -46,6 +47,7 @@ struct tp_conf {
 	enum tp_topology topology;
 	enum tp_mp_alloc mp_alloc;
 	struct app_residency residency;
+	struct app_telemetry telemetry;
 	enum fl_log_level log_level;
 	enum fl_irq_kind irq;
 	bool interactive, auto_start, multi_flow, no_flush_rx, no_lsc, hot_plug, rx_intr;
@@ -231,6 +233,19 @@ int tp_xstats_check(struct tp *tp);
 void tp_show_nic_stats(struct tp *tp, unsigned id);
 void tp_show_live(struct tp *tp);
 void tp_end_live(struct tp *tp);
+
+/* residency.c */
+struct tp_residency {
+	const char *name; /* of the pool's area: "pinned" or "lazy" */
+	struct fl_mem_usage mem;
+	struct fl_dma_stats dma;
+	struct fl_residency_stats lazy;
+	struct fl_residency_opts opts;
+};
+int tp_residency_read(struct tp *tp, struct tp_residency *r);
+/** One line: what is locked, mapped and resident now, and the misses so far. */
+void tp_show_residency_line(struct tp *tp);
+void tp_show_residency(struct tp *tp);
 
 /* report.c */
 int tp_report(struct tp *tp);

@@ -138,6 +138,14 @@ struct fl_residency_stats {
 
 FL_API void fl_dma_residency_stats(struct fl_dma_space *s, struct fl_residency_stats *out);
 FL_API void fl_mem_residency_stats(const struct fl_dma_area *a, struct fl_residency_stats *out);
+/**
+ * Calls fn for each area in IOVA order, pinned ones too, with its counters, under the space's lock,
+ * until it returns non-zero.
+ */
+FL_API int fl_dma_residency_each(struct fl_dma_space *s,
+				 int (*fn)(const struct fl_dma_area *a,
+					   const struct fl_residency_stats *st, void *arg),
+				 void *arg);
 
 #ifdef __cplusplus
 }

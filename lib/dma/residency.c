@@ -491,3 +491,20 @@ void fl_dma_residency_stats(struct fl_dma_space *s, struct fl_residency_stats *o
 	}
 	pthread_mutex_unlock(&s->lock);
 }
+
+int fl_dma_residency_each(struct fl_dma_space *s,
+			  int (*fn)(const struct fl_dma_area *a,
+				    const struct fl_residency_stats *st, void *arg),
+			  void *arg)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; !ret && i < s->by_iova.n; i++) {
+		const struct fl_residency_stats st = stats_of(s->by_iova.v[i].area);
+
+		ret = fn(&s->by_iova.v[i].area->pub, &st, arg);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}

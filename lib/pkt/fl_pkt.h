@@ -151,6 +151,7 @@ struct fl_pool_stats {
 };
 FL_API void fl_pool_stats(struct fl_pool *pool, struct fl_pool_stats *out);
 FL_API uint32_t fl_pool_data_room(const struct fl_pool *pool);
+FL_API const char *fl_pool_name(const struct fl_pool *pool);
 FL_API const struct fl_dma_area *fl_pool_area(const struct fl_pool *pool);
 
 /**

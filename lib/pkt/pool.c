@@ -250,3 +250,8 @@ const struct fl_dma_area *fl_pool_area(const struct fl_pool *pool)
 {
 	return pool->area;
 }
+
+const char *fl_pool_name(const struct fl_pool *pool)
+{
+	return pool->name;
+}

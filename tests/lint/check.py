@@ -31,6 +31,7 @@ BELOW = {
 BELOW['drivers'] = list(BELOW)
 BELOW['lib/model'] = list(BELOW)[:-2] + ['lib/net']
 BELOW['models'] = [r for r in BELOW if r != 'drivers']
+BELOW['lib/telemetry'] = [r for r in BELOW if r.startswith('lib/') and r != 'lib/model']
 BELOW['apps'] = list(BELOW)
 
 WRITABLE = {
