@@ -118,7 +118,8 @@ static int collect_one(struct fl_dma_domain *d, struct fl_run r)
 	uint64_t *map;
 	int rc;
 
-	if (d->gone)
+	/* where an area stands in windows, these come and go, and so do their logs */
+	if (d->gone || (!d->faults && d->space->by_iova.v[r.first].area->posted))
 		return 0;
 	map = calloc(words, sizeof(*map));
 	if (!map)
@@ -205,6 +206,7 @@ static int collect(struct fl_dma_space *s, struct fl_area *a)
 	struct fl_run r = fl_run_of(s, fl_span_at(&s->by_iova, a->pub.iova.v));
 	int rc = 0;
 
+	a->dirty_lost |= a->posted != NULL;
 	for (size_t i = r.first; i <= r.last && !rc; i++)
 		rc = prepare_area(s, s->by_iova.v[i].area);
 	for (struct fl_dma_domain *d = s->domains; d && !rc; d = d->next)

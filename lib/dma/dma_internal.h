@@ -168,6 +168,10 @@ struct fl_change {
 	/** the bytes of `from` that are not in `to` go for good: a wrong size is noted, not undone
 	 */
 	bool unmaps;
+	/** windows of a lazy area: for the domains that are posted to */
+	bool windows;
+	/** a map that is refused needs no message */
+	bool quiet;
 };
 
 /** Reads every domain's limits again and what follows from them. */
@@ -183,16 +187,18 @@ int fl_domains_admit(struct fl_dma_space *s, int64_t entries, uint64_t bytes);
  */
 int fl_domains_change(struct fl_dma_space *s, const struct fl_change *c, int *noted);
 /**
- * One call to one domain, counted, with a message where it fails. A lazy mapping is an area as a
- * whole: announced to a domain that faults, passed over by the others.
+ * One call to one domain, counted, with a message where it fails. An area as a whole, which is
+ * passed over where it stands in windows.
  */
 int fl_domain_map(struct fl_dma_domain *d, const struct fl_dma_mapping *m);
-/** The same; *changed: the domain is no longer as it was. */
-int fl_domain_unmap(struct fl_dma_domain *d, const struct fl_dma_mapping *m, bool *changed);
 /** What a domain's op said: -ENODEV = the other side is gone from now on. Returns it. */
 int fl_domain_said(struct fl_dma_domain *d, int rc);
 /** Takes a whole run out of every domain, whatever they say; the first error. */
 int fl_domains_unmap(struct fl_dma_space *s, const struct fl_dma_mapping *m);
+/** The same of a window; and the calls to one domain that is posted to. */
+int fl_domains_unmap_window(struct fl_dma_space *s, const struct fl_dma_mapping *m);
+int fl_domain_map_window(struct fl_dma_domain *d, const struct fl_dma_mapping *m);
+void fl_domain_unmap_window(struct fl_dma_domain *d, const struct fl_dma_mapping *m);
 
 /* ---- physical.c --------------------------------------------------------------------------- */
 
@@ -233,6 +239,8 @@ int fl_post_revoke(struct fl_area *a, uint64_t off, uint64_t len);
 int fl_post_convert(struct fl_area *a, enum fl_residency to);
 /** Bytes mapped of an area. */
 uint64_t fl_post_mapped(const struct fl_area *a);
+/** The budget has changed: unmaps what may go now. */
+void fl_post_trim(struct fl_dma_space *s);
 
 /* ---- granted.c: what each domain that faults was granted of each lazy area ------------------ */
 

@@ -50,21 +50,25 @@ static void map_why(const struct fl_dma_domain *d, const struct fl_dma_mapping *
 			m->prot & FL_DMA_WRITE ? "writing" : "reading");
 }
 
-/* What has windows is mapped by them where it is posted to, be it lazy or pinned by now. */
-static bool passed_over(const struct fl_dma_domain *d, const struct fl_dma_mapping *m)
+/* An area that may be lazy stands in windows where devices are posted to, else as a whole. */
+static bool passes_over(const struct fl_dma_domain *d, const struct fl_dma_mapping *m, bool window)
 {
-	const struct fl_area *a = fl_area_at(d->space, m->iova);
+	const struct fl_area *a;
 
-	return d->gone || (!d->faults && (m->lazy || (a && a->posted)));
+	if (d->gone || window || d->faults)
+		return d->gone || (window && d->faults);
+	a = fl_area_at(d->space, m->iova);
+	return a && a->posted;
 }
 
-int fl_domain_map(struct fl_dma_domain *d, const struct fl_dma_mapping *m)
+static int call_map(struct fl_dma_domain *d, const struct fl_dma_mapping *m, bool window,
+		    bool quiet)
 {
 	struct fl_dma_space *s = d->space;
 	char why[256];
 	int rc;
 
-	if (passed_over(d, m))
+	if (passes_over(d, m, window))
 		return 0;
 	rc = d->ops->map(d->arg, m);
 	if (rc >= 0) {
@@ -72,20 +76,24 @@ int fl_domain_map(struct fl_dma_domain *d, const struct fl_dma_mapping *m)
 		return 0;
 	}
 	s->map_errors++;
+	if (quiet)
+		return fl_domain_said(d, rc);
 	map_why(d, m, rc, why, sizeof(why));
 	fl_err(s->log, "dma", "%s: map of IOVA 0x%" PRIx64 " + 0x%" PRIx64 " at %p: %s%s%s",
 	       d->ops->name, m->iova.v, m->len, m->va, strerror(-rc), *why ? "; " : "", why);
 	return fl_domain_said(d, rc);
 }
 
-int fl_domain_unmap(struct fl_dma_domain *d, const struct fl_dma_mapping *m, bool *changed)
+/* *changed: the domain is no longer as it was */
+static int call_unmap(struct fl_dma_domain *d, const struct fl_dma_mapping *m, bool window,
+		      bool *changed)
 {
 	struct fl_dma_space *s = d->space;
 	uint64_t done = 0;
 	int rc;
 
 	*changed = false;
-	if (passed_over(d, m))
+	if (passes_over(d, m, window))
 		return 0;
 	if (m->lazy)
 		fl_fault_forget(d, fl_area_at(s, m->iova));
@@ -107,25 +115,44 @@ int fl_domain_unmap(struct fl_dma_domain *d, const struct fl_dma_mapping *m, boo
 	return -EIO;
 }
 
+int fl_domain_map(struct fl_dma_domain *d, const struct fl_dma_mapping *m)
+{
+	return call_map(d, m, false, false);
+}
+
+int fl_domain_map_window(struct fl_dma_domain *d, const struct fl_dma_mapping *m)
+{
+	return call_map(d, m, true, false);
+}
+
+void fl_domain_unmap_window(struct fl_dma_domain *d, const struct fl_dma_mapping *m)
+{
+	bool changed;
+
+	(void)call_unmap(d, m, true, &changed); /* counted and logged there */
+}
+
 /* ---- a change, in one domain and in all --------------------------------------------------- */
 
 /* Puts mappings back after a change that failed. Where that fails too, it can only be said. */
-static void restore(struct fl_dma_domain *d, const struct fl_dma_mapping *m, unsigned n)
+static void restore(struct fl_dma_domain *d, const struct fl_change *c, unsigned n)
 {
+	const struct fl_dma_mapping *m = c->from;
+
 	while (n--)
-		if (fl_domain_map(d, &m[n]))
+		if (call_map(d, &m[n], c->windows, false))
 			fl_err(d->space->log, "dma",
 			       "%s: IOVA 0x%" PRIx64 " + 0x%" PRIx64
 			       " could not be put back: devices of this domain cannot reach it",
 			       d->ops->name, m[n].iova.v, m[n].len);
 }
 
-static void take_back(struct fl_dma_domain *d, const struct fl_dma_mapping *m, unsigned n)
+static void take_back(struct fl_dma_domain *d, const struct fl_change *c, unsigned n)
 {
 	bool changed;
 
 	while (n--)
-		(void)fl_domain_unmap(d, &m[n], &changed); /* counted and logged there */
+		(void)call_unmap(d, &c->to[n], c->windows, &changed); /* counted and logged there */
 }
 
 /* An unmap goes on where the other side is gone, or took out another size than asked. */
@@ -143,19 +170,19 @@ static int change_one(struct fl_dma_domain *d, const struct fl_change *c, int *n
 	bool changed = false;
 
 	for (unsigned i = 0; i < c->nfrom; i++) {
-		int rc = fl_domain_unmap(d, &c->from[i], &changed);
+		int rc = call_unmap(d, &c->from[i], c->windows, &changed);
 
 		if (rc && !pass_over(d, c, changed, rc, noted)) {
-			restore(d, c->from, i + changed);
+			restore(d, c, i + changed);
 			return rc;
 		}
 	}
 	for (unsigned i = 0; i < c->nto; i++) {
-		int rc = fl_domain_map(d, &c->to[i]);
+		int rc = call_map(d, &c->to[i], c->windows, c->quiet);
 
 		if (rc && !pass_over(d, c, false, rc, noted)) {
-			take_back(d, c->to, i);
-			restore(d, c->from, c->nfrom);
+			take_back(d, c, i);
+			restore(d, c, c->nfrom);
 			return rc;
 		}
 	}
@@ -174,23 +201,33 @@ int fl_domains_change(struct fl_dma_space *s, const struct fl_change *c, int *no
 		return 0;
 	failed = d;
 	for (d = s->domains; d != failed; d = d->next) {
-		take_back(d, c->to, c->nto);
-		restore(d, c->from, c->nfrom);
+		take_back(d, c, c->nto);
+		restore(d, c, c->nfrom);
+	}
+	return rc;
+}
+
+static int unmap_all(struct fl_dma_space *s, const struct fl_dma_mapping *m, bool window)
+{
+	bool changed;
+	int rc = 0;
+
+	for (struct fl_dma_domain *d = s->domains; d; d = d->next) {
+		int one = call_unmap(d, m, window, &changed);
+
+		rc = rc ? rc : one;
 	}
 	return rc;
 }
 
 int fl_domains_unmap(struct fl_dma_space *s, const struct fl_dma_mapping *m)
 {
-	bool changed;
-	int rc = 0;
+	return unmap_all(s, m, false);
+}
 
-	for (struct fl_dma_domain *d = s->domains; d; d = d->next) {
-		int one = fl_domain_unmap(d, m, &changed);
-
-		rc = rc ? rc : one;
-	}
-	return rc;
+int fl_domains_unmap_window(struct fl_dma_space *s, const struct fl_dma_mapping *m)
+{
+	return unmap_all(s, m, true);
 }
 
 /* ---- limits ------------------------------------------------------------------------------- */
@@ -432,8 +469,9 @@ static void take_back_runs(struct fl_dma_domain *d, size_t end)
 {
 	for (size_t i = 0; !d->gone && i < end;) {
 		struct fl_dma_mapping m = next_run(d->space, &i);
+		bool changed;
 
-		take_back(d, &m, 1);
+		(void)call_unmap(d, &m, false, &changed); /* counted and logged there */
 	}
 }
 

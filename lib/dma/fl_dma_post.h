@@ -55,6 +55,7 @@ struct fl_dma_queue {
 	void *arg;
 	uint64_t floor;
 	struct fl_dma_queue *next;
+	struct fl_dma_kept *kept; /* posted, for the section that begins next */
 	/* as the windows that are about to go were marked */
 	uint64_t mark;
 	uint32_t mark_seq;
@@ -83,6 +84,9 @@ static inline void fl_dma_leave(struct fl_dma_queue *q)
 	__atomic_store_n(&q->seq, q->seq + 1, __ATOMIC_RELEASE);
 }
 
+/** The same as below, for what lies in more than two windows. */
+FL_API bool fl_dma_resident_long(const struct fl_dma_area *a, fl_iova_t iova, uint32_t len);
+
 /**
  * Whether [iova, iova + len), inside the area, len > 0, can be handed over now. Data plane, inside
  * of a section.
@@ -96,7 +100,7 @@ static inline bool fl_dma_resident(const struct fl_dma_area *a, fl_iova_t iova, 
 	if (fl_likely(!w))
 		return true; /* pinned */
 	if (fl_unlikely(last - first > 1))
-		return false;
+		return fl_dma_resident_long(a, iova, len);
 	return __atomic_load_n(&w[first], __ATOMIC_RELAXED) &
 	       __atomic_load_n(&w[last], __ATOMIC_RELAXED) & FL_WINDOW_HOT;
 }
@@ -104,8 +108,10 @@ static inline bool fl_dma_resident(const struct fl_dma_area *a, fl_iova_t iova, 
 /**
  * Maps the windows of [iova, iova + len), inside the area, if they are not. May make system calls,
  * and unmap what is cold: outside of a section. `iova` may be anything the area holds; len may be
- * 0. 0; -EAGAIN (cannot be mapped now: budget or RLIMIT_MEMLOCK, or all that could go is in
- * flight); -EFAULT outside of the area.
+ * 0. What was posted stays until the queue's next section is over, so that all segments of a frame
+ * are resident there at once, if all of them are posted before it, those that were resident too.
+ * 0; -EAGAIN (cannot be mapped now: RLIMIT_MEMLOCK, or what receive queues are promised of it);
+ * -EFAULT outside of the area; what a domain said, where its memory cannot be mapped at all.
  */
 FL_API FL_MUST int fl_dma_post(struct fl_dma_queue *q, const struct fl_dma_area *a, fl_iova_t iova,
 			       uint32_t len);

@@ -62,6 +62,7 @@ int fl_dma_residency_set(struct fl_dma_space *s, const struct fl_residency_opts 
 		if (!o->budget)
 			s->residency.budget = default_budget();
 		(void)fl_granted_room(s, 0); /* what is pinned stays over it */
+		fl_post_trim(s);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return rc;

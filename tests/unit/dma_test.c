@@ -262,7 +262,7 @@ static void test_refused(void **state)
 	struct fl_mem m = mem_at(VA, 64 * KIB), inside = mem_at(VA + 4096, 4096);
 	struct fl_mem around = mem_at(VA - 64 * KIB, 256 * KIB),
 		      odd = mem_at(VA + 68 * KIB, 64 * KIB);
-	struct fl_dma_opts lazy = { .residency = FL_LAZY }, bad = { .flags = 128 };
+	struct fl_dma_opts bad = { .flags = 128 };
 	struct fl_dma_area *a, *b;
 
 	d.limits.page_sizes = -65536ull;
@@ -278,8 +278,6 @@ static void test_refused(void **state)
 	assert_int_equal(fl_dma_map(s, &inside, NULL, &b), -EEXIST);
 	assert_said("overlaps the area");
 	assert_int_equal(fl_dma_map(s, &around, NULL, &b), -EEXIST);
-	assert_int_equal(fl_dma_map(s, &odd, &lazy, &b), -EOPNOTSUPP);
-	assert_said("FL_PINNED");
 	assert_int_equal(fl_dma_map(s, &odd, &bad, &b), -EINVAL);
 	bad = (struct fl_dma_opts){ .prot = 4 };
 	assert_int_equal(fl_dma_map(s, &odd, &bad, &b), -EINVAL);
