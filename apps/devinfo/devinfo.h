@@ -84,6 +84,10 @@ int di_list(const struct fl_vfio_roots *r, bool all, bool json);
 int di_doctor(const struct fl_vfio_roots *r, bool json);
 int di_features(const char *uri, bool md, bool json);
 int di_models(bool json);
+/** who: a process's number, or the path of its socket. */
+int di_residency(const char *who, bool json);
+/** Prints the whole answer to a request, "/ports/stats,0". */
+int di_telemetry(const char *who, const char *request);
 
 /* ---- features ------------------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
 struct args {
 	struct fl_vfio_roots roots;
 	bool json, md, all;
-	const char *words[2];
+	const char *words[3];
 	unsigned nwords;
 };
 
@@ -79,11 +79,16 @@ void di_json_bool(struct json_object *o, const char *key, bool v)
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {
-		options, parse, "[list | models | doctor | features URI]",
+		options, parse,
+		"[list | models | doctor | features URI | residency PID | telemetry PID [REQUEST]]",
 		"Lists PCI devices that could be driven, what holds them, and what would free them.\v"
 		"doctor    checks this machine and says how to mend what is missing\n"
 		"features  opens a device and prints what it can do, e.g. features model:hisi_sec\n"
-		"models    lists the device models that are built in"
+		"models    lists the device models that are built in\n"
+		"residency what of its memory a running program has mapped for devices, by its number "
+		"or its socket's path; it must have been started with --telemetry\n"
+		"telemetry asks such a program anything, e.g. telemetry 1234 /ports/stats; / lists "
+		"what there is to ask (doc/telemetry.md)"
 	};
 	struct args a = { .roots = { "/sys", "/dev" } };
 	const char *cmd;
@@ -98,7 +103,13 @@ int main(int argc, char **argv)
 		ret = di_features(a.words[1], a.md, a.json);
 	else if (!strcmp(cmd, "features"))
 		fprintf(stderr, "fl-devinfo: features wants a URI, e.g. model:e1000e\n");
-	else if (a.nwords == 2)
+	else if (!strcmp(cmd, "residency") && a.nwords == 2)
+		ret = di_residency(a.words[1], a.json);
+	else if (!strcmp(cmd, "telemetry") && a.nwords > 1)
+		ret = di_telemetry(a.words[1], a.nwords > 2 ? a.words[2] : "/");
+	else if (!strcmp(cmd, "residency") || !strcmp(cmd, "telemetry"))
+		fprintf(stderr, "fl-devinfo: %s wants the number of a process\n", cmd);
+	else if (a.nwords > 1)
 		fprintf(stderr, "fl-devinfo: %s takes no argument\n", cmd);
 	else if (!strcmp(cmd, "list"))
 		ret = di_list(&a.roots, a.all, a.json);
