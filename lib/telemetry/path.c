@@ -56,7 +56,7 @@ static int make_folder(const struct fl_log *log, const char *folder)
 		       (unsigned)geteuid());
 	if (fd >= 0)
 		close(fd);
-	return err;
+	return err ? -EPERM : 0;
 }
 
 /** 0: somebody listens; -ECONNREFUSED: nobody any more; others as connect() says. */
