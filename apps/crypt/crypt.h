@@ -3,6 +3,8 @@
 #ifndef CRYPT_H
 #define CRYPT_H
 
+#include "../common/residency.h"
+
 #include <fl_crypto.h>
 
 #define CR_CHUNK   (256u << 10) /* bytes of an op; a multiple of every block */
@@ -20,6 +22,7 @@ struct cr_conf {
 	uint16_t key_len, iv_len;
 	bool nopad;
 	unsigned timeout_ms;
+	struct app_residency residency;
 };
 
 /** A buffer, the op that works on it in place, and what is to become of its output. */

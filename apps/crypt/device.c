@@ -30,6 +30,7 @@ static int make_memory(struct cr *c)
 {
 	uint64_t room = c->chunk + 64u, len = CR_DEPTH * room;
 	struct fl_mem_opts mo = { .node = -1 };
+	struct fl_dma_opts how = { .residency = c->conf.residency.how };
 	struct fl_dma_space *space = fl_ctx_space(c->ctx);
 	struct fl_op *ops[CR_DEPTH];
 	int ret;
@@ -37,7 +38,7 @@ static int make_memory(struct cr *c)
 	fl_dma_mem_opts(space, len, &mo);
 	ret = fl_mem_alloc(len, &mo, &c->mem);
 	if (!ret)
-		ret = fl_dma_map(space, c->mem, NULL, &c->area);
+		ret = fl_dma_map(space, c->mem, &how, &c->area);
 	if (!ret)
 		ret = fl_op_pool_create(c->ctx, CR_DEPTH, &c->pool);
 	if (!ret && !fl_op_alloc(c->pool, ops, CR_DEPTH))
@@ -90,6 +91,8 @@ int cr_open(struct cr *c)
 
 	if (!ret)
 		ret = fl_model_enable(c->ctx, NULL);
+	if (!ret)
+		ret = app_residency_apply(&c->conf.residency, fl_ctx_space(c->ctx));
 	if (!ret)
 		ret = fl_cryptodev_open(c->ctx, c->conf.uri, &c->dev);
 	if (ret) {

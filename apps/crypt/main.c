@@ -123,6 +123,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct cr_conf *k = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &k->residency;
+		return 0;
 	case 'a':
 		k->uri = arg;
 		return 0;
@@ -229,10 +232,16 @@ static int open_files(struct cr *c)
 
 int main(int argc, char **argv)
 {
-	const struct argp argp = {
-		.options = options, .parser = parse, .args_doc = "enc|dec|digest", .doc = doc
+	const struct argp_child children[] = { { &app_residency_argp, 0, NULL, 0 }, { 0 } };
+	const struct argp argp = { .options = options,
+				   .parser = parse,
+				   .args_doc = "enc|dec|digest",
+				   .doc = doc,
+				   .children = children };
+	struct cr c = {
+		.carry = -1,
+		.conf = { .uri = "soft:", .timeout_ms = 3000, .residency = APP_RESIDENCY_DEFAULT }
 	};
-	struct cr c = { .carry = -1, .conf = { .uri = "soft:", .timeout_ms = 3000 } };
 	int ret;
 
 	argp_program_version = "fl-crypt " FL_VERSION;

@@ -23,7 +23,7 @@ static void on_event(struct fl_cryptodev *d, enum fl_crypto_event ev, void *arg)
 
 static int open_in(struct cp *cp, struct cp_dev *dev, struct fl_ctx *ctx)
 {
-	struct fl_ctx_opts co = { .log = &cp->log };
+	struct fl_ctx_opts co = { .log = &cp->log, .polls = cp->conf.test == CP_IOPF };
 	struct fl_engine_opts eo = { .log = &cp->log, .cpu = cp->conf.model_cpu };
 	int ret = 0;
 
@@ -33,6 +33,8 @@ static int open_in(struct cp *cp, struct cp_dev *dev, struct fl_ctx *ctx)
 		ret = fl_ctx_create(&co, &dev->ctx);
 	if (!ret && !ctx)
 		ret = fl_model_enable(dev->ctx, &eo);
+	if (!ret && !ctx)
+		ret = app_residency_apply(&cp->conf.residency, fl_ctx_space(dev->ctx));
 	if (!ret)
 		ret = fl_cryptodev_open(dev->ctx, dev->uri, &dev->d);
 	return ret;

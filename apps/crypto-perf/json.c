@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* --json: the results, for programs to read. */
-#include "perf.h"
+#include "iopf.h"
 #include "../common/common.h"
 
 #include <json.h>
 #include <string.h>
 
-static void add_job(struct json_object *o, const struct cp *cp)
+void cp_json_job(struct json_object *o, const struct cp *cp)
 {
 	const struct cp_job *j = &cp->job;
 
@@ -63,7 +63,7 @@ static struct json_object *result_json(const struct cp *cp, const struct cp_resu
 	app_json_text(o, "device", r->dev->uri);
 	app_json_text(o, "driver", r->dev->info.driver);
 	app_json_text(o, "chip", r->dev->info.chip);
-	add_job(o, cp);
+	cp_json_job(o, cp);
 	if (r->vector)
 		app_json_text(o, "vector", r->vector);
 	app_json_u64(o, "buffer_bytes", r->c.size);
@@ -102,6 +102,8 @@ int cp_json_write(const struct cp *cp)
 {
 	struct json_object *o = json_object_new_object(), *a = json_object_new_array();
 
+	if (cp->niopf)
+		cp_iopf_json(cp, o);
 	for (unsigned i = 0; i < cp->nresults; i++)
 		json_object_array_add(a, result_json(cp, &cp->results[i]));
 	json_object_object_add(o, "results", a);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Start-up, cases and rounds in turn, shut-down. */
-#include "perf.h"
+#include "iopf.h"
 #include "../common/common.h"
 
 #include <errno.h>
@@ -151,6 +151,8 @@ static int run(struct cp *cp)
 	if (ret)
 		return ret;
 	cp_report_options(cp);
+	if (cp->conf.test == CP_IOPF)
+		return cp_iopf(cp);
 	cp_report_head(cp);
 	if (cp->vectors.n)
 		return run_vectors(cp);
@@ -207,6 +209,7 @@ static void take_down(struct cp *cp)
 	cp_vectors_free(&cp->vectors);
 	free(cp->cases);
 	free(cp->results);
+	free(cp->iopf);
 	close(cp->sig_fd);
 }
 
@@ -232,7 +235,7 @@ int main(int argc, char **argv)
 	cp_progress_end(cp);
 	cp_report_notes(cp);
 	cp_report_compare(cp);
-	if (cp->nresults && cp->conf.json && cp_json_write(cp))
+	if (cp->nresults + cp->niopf && cp->conf.json && cp_json_write(cp))
 		ret = -EIO;
 	if (cp->nresults && cp->conf.plot && cp_plot_write(cp))
 		ret = -EIO;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The command line: one table, from which argp's options, the parsing and the bounds come. */
-#include "perf.h"
+#include "iopf.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const cp_test_names[] = { "throughput", "latency", "verify", "pmd-cyclecount", NULL };
+const char *const cp_test_names[] = { "throughput",	"latency", "verify",
+				      "pmd-cyclecount", "iopf",	   NULL };
 const char *const cp_optype_names[] = { "cipher-only",	    "auth-only", "cipher-then-auth",
 					"auth-then-cipher", "aead",	 NULL };
 
@@ -132,6 +133,11 @@ static int opt_burst(struct cp_conf *c, const char *arg)
 	return parse_list(&c->burst_sz, arg, 1, 4096);
 }
 
+static int opt_times(struct cp_conf *c, const char *arg)
+{
+	return parse_list(&c->times, arg, 1, 1000000);
+}
+
 static int opt_imix(struct cp_conf *c, const char *arg)
 {
 	return parse_list(&c->imix, arg, 0, 1000000);
@@ -196,7 +202,7 @@ static const struct opt options[] = {
 	  "the URIs that follow, and those of -a, run in turn, round after round; the medians and "
 	  "what the first does beside each other one",
 	  FLAG, AT(compare) },
-	{ "ptest", 0, "TEST", "throughput (default), latency, verify, pmd-cyclecount", CALL,
+	{ "ptest", 0, "TEST", "throughput (default), latency, verify, pmd-cyclecount, iopf", CALL,
 	  .call = opt_ptest },
 	{ "devtype", 0, "TYPE",
 	  "crypto_hisi_sec, crypto_soft, crypto_openssl, crypto_aesni_mb: instead of -a "
@@ -244,8 +250,11 @@ static const struct opt options[] = {
 	{ "duration", 0, "SEC", "no run is longer (1)", CALL, .call = opt_duration },
 	{ "warmup", 0, "N", "ops before a run that do not count (10000)", NUMBER, AT(warmup), 0,
 	  1000000000ull },
-	{ "rounds", 0, "N", "runs of each case, the median counts (1; 3 of compared devices)",
-	  NUMBER, AT(rounds), 1, 15 },
+	{ "times", 0, "LIST", "iopf: how often a message is sent (1,100,1000)", CALL,
+	  .call = opt_times },
+	{ "rounds", 0, "N",
+	  "runs of each case, the median counts (1; 3 of compared devices; iopf 15)", NUMBER,
+	  AT(rounds), 1, 15 },
 	{ "desc-nb", 0, "N", "ops that a queue pair holds (256)", NUMBER, AT(desc_nb), 1, 65535 },
 	{ "pool-sz", 0, "N", "ops with buffers, a queue pair (what it holds and a burst)", NUMBER,
 	  AT(pool_sz), 1, 1u << 20 },
@@ -290,6 +299,22 @@ static const struct opt options[] = {
 #define NOPTIONS    FL_ARRAY_SIZE(options)
 #define KEY_NO_CHAR 0x1000
 
+static void check_iopf(const struct cp_conf *c, struct argp_state *state)
+{
+	if (c->nuris > 1)
+		argp_error(state, "--ptest=iopf: one device; its residencies are compared");
+	if (c->burst_sz.n || c->imix.n || c->nlcores || c->segment_sz != CP_UNSET ||
+	    (c->qps != CP_UNSET && c->qps > 1) || c->interrupt || c->sessionless)
+		argp_error(state, "--ptest=iopf: one op at a time, in one piece, from one thread "
+				  "that polls");
+	if (c->plot)
+		argp_error(state, "--plot does not go with iopf: tests/bench/iopf_plot.py draws "
+				  "its --json");
+	for (unsigned i = 0; i < c->buffer_sz.n; i++)
+		if (!c->buffer_sz.v[i])
+			argp_error(state, "--ptest=iopf: --buffer-sz of no bytes");
+}
+
 /** What each option allows alone, but not together. */
 static void check(struct cp_conf *c, struct argp_state *state)
 {
@@ -332,6 +357,10 @@ static void check(struct cp_conf *c, struct argp_state *state)
 		argp_error(state, "--imix does not go with verify: list the sizes");
 	if ((c->test_file || c->reference) && c->test != CP_VERIFY)
 		argp_error(state, "--test-file and --reference go with --ptest=verify");
+	if (c->times.n && c->test != CP_IOPF)
+		argp_error(state, "--times goes with --ptest=iopf");
+	if (c->test == CP_IOPF)
+		check_iopf(c, state);
 	if (c->test_name && !c->test_file)
 		argp_error(state, "--test-name: of which --test-file?");
 }
@@ -366,6 +395,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct cp_conf *c = state->input;
 
+	if (key == ARGP_KEY_INIT)
+		state->child_inputs[0] = &c->residency;
 	if (key == ARGP_KEY_END)
 		check(c, state);
 	if (key == ARGP_KEY_ARG) {
@@ -415,6 +446,7 @@ static void defaults(struct cp_conf *c)
 			       .timeout_ms = 3000,
 			       .duration_ns = 1000000000ull,
 			       .model_cpu = -1,
+			       .residency = APP_RESIDENCY_DEFAULT,
 			       .log_level = FL_LOG_WARN };
 }
 
@@ -422,9 +454,16 @@ static void defaults(struct cp_conf *c)
 static void settle(struct cp_conf *c)
 {
 	static const struct cp_list sizes = { { 64, 256, 1024, 4096, 16384 }, 5 };
+	static const struct cp_list messages = { { 1 << 20, 10 << 20 }, 2 };
 
 	if (!c->buffer_sz.n)
-		c->buffer_sz = sizes;
+		c->buffer_sz = c->test == CP_IOPF ? messages : sizes;
+	if (c->test == CP_IOPF) {
+		c->burst_sz = (struct cp_list){ { 1 }, 1 };
+		c->out_of_place = true;
+	}
+	if (!c->times.n)
+		c->times = (struct cp_list){ { 1, 100, 1000 }, 3 };
 	if (!c->burst_sz.n)
 		c->burst_sz = c->test == CP_LATENCY ? (struct cp_list){ { 1, 32 }, 2 }
 						    : (struct cp_list){ { 32 }, 1 };
@@ -432,6 +471,8 @@ static void settle(struct cp_conf *c)
 		c->burst_sz = (struct cp_list){ { 1 }, 1 };
 	if (c->qps == CP_UNSET)
 		c->qps = c->nlcores ? c->nlcores : 1;
+	if (c->rounds == CP_UNSET && c->test == CP_IOPF)
+		c->rounds = CP_IOPF_ROUNDS;
 	if (c->rounds == CP_UNSET)
 		c->rounds = c->nuris > 1 && c->test != CP_VERIFY ? 3 : 1;
 	if (c->total_ops == CP_UNSET)
@@ -446,9 +487,11 @@ static void settle(struct cp_conf *c)
 
 int cp_options(struct cp_conf *c, int argc, char **argv)
 {
+	static const struct argp_child children[] = { { &app_residency_argp, 0, NULL, 0 }, { 0 } };
 	struct argp_option table[NOPTIONS + 1] = { 0 };
 	struct argp argp = {
 		.options = table,
+		.children = children,
 		.parser = parse,
 		.args_doc = "-a URI\n--compare URI URI...",
 		.doc = "Measures crypto devices: ops a second, latency, right answers, cycles of the "

@@ -10,6 +10,8 @@
 #ifndef CRYPTO_PERF_H
 #define CRYPTO_PERF_H
 
+#include "../common/residency.h"
+
 #include <fl_crypto.h>
 
 #include <pthread.h>
@@ -24,7 +26,7 @@
 /** A latency run of more ops ends there, a queue pair. */
 #define CP_MAX_SAMPLES (1u << 22)
 
-enum cp_test { CP_THROUGHPUT, CP_LATENCY, CP_VERIFY, CP_CYCLECOUNT };
+enum cp_test { CP_THROUGHPUT, CP_LATENCY, CP_VERIFY, CP_CYCLECOUNT, CP_IOPF };
 enum cp_optype { CP_CIPHER, CP_AUTH, CP_CIPHER_AUTH, CP_AUTH_CIPHER, CP_AEAD, CP_OPTYPES };
 
 struct cp_list {
@@ -45,7 +47,7 @@ struct cp_conf {
 	enum cp_test test;
 	const char *devtype, *optype;
 	struct cp_part cipher, auth, aead;
-	struct cp_list buffer_sz, burst_sz, imix;
+	struct cp_list buffer_sz, burst_sz, imix, times;
 	uint64_t aad_sz, digest_sz, segment_sz, pool_sz, desc_nb; /* CP_UNSET */
 	uint64_t total_ops, warmup, delay_ms;			  /* CP_UNSET */
 	uint64_t qps, rounds;					  /* CP_UNSET */
@@ -56,6 +58,7 @@ struct cp_conf {
 	bool compare, sessionless, out_of_place, interrupt, silent, csv;
 	const char *test_file, *test_name, *reference, *json, *plot;
 	enum fl_log_level log_level;
+	struct app_residency residency;
 };
 
 /** Bytes with a known answer, of --test-file. */
@@ -204,6 +207,8 @@ struct cp {
 	unsigned ncases, done, todo; /* runs */
 	struct cp_result *results;
 	unsigned nresults;
+	struct cp_iopf_row *iopf;
+	unsigned niopf;
 	double hz;
 	int sig_fd;
 	bool quit, failed;
@@ -282,6 +287,8 @@ void cp_report_row(const struct cp *cp, const struct cp_result *r);
 void cp_report_notes(const struct cp *cp);
 void cp_report_compare(const struct cp *cp);
 void cp_progress(struct cp *cp, const struct cp_run *run, double share);
+/** @all  share of all that is to be done */
+void cp_progress_bar(struct cp *cp, double all, const char *what);
 void cp_progress_end(struct cp *cp);
 
 /* json.c */

@@ -41,6 +41,7 @@ static double value(const struct plot *p, const struct cp_result *r)
 		return r->cycles_per_op;
 	case CP_THROUGHPUT:
 	case CP_VERIFY:
+	case CP_IOPF:
 		break;
 	}
 	return r->gbit_per_s;

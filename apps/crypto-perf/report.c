@@ -56,6 +56,8 @@ void cp_report_options(const struct cp *cp)
 	sizes("buffer sizes", &c->buffer_sz);
 	if (c->imix.n)
 		sizes("mixed, by weights", &c->imix);
+	if (c->test == CP_IOPF)
+		return;
 	sizes(c->test == CP_LATENCY ? "ops in flight" : "burst sizes", &c->burst_sz);
 	printf("# each run: %" PRIu64 " ops or %g s\n", c->total_ops, (double)c->duration_ns / 1e9);
 }
@@ -139,6 +141,8 @@ static void test_columns(const struct cp *cp, const struct cp_result *r, const s
 		number(cp, (double)(n->enq_cycles + n->deq_cycles) * per_op, 2);
 		number(cp, (double)n->enq_cycles * per_op, 2);
 		number(cp, (double)n->deq_cycles * per_op, 2);
+		break;
+	case CP_IOPF: /* has a table of its own */
 		break;
 	}
 }
@@ -241,6 +245,7 @@ static double figure(const struct cp *cp, const struct cp_result *r, const char 
 		*unit = "failed ops";
 		return (double)r->sum.failed_ops;
 	case CP_THROUGHPUT:
+	case CP_IOPF:
 		break;
 	}
 	*unit = r->c.size ? "Gbps" : "MOps";
@@ -303,10 +308,9 @@ void cp_report_compare(const struct cp *cp)
 
 /* ---- progress ------------------------------------------------------------------------- */
 
-void cp_progress(struct cp *cp, const struct cp_run *run, double share)
+void cp_progress_bar(struct cp *cp, double all, const char *what)
 {
 	const unsigned width = 30;
-	double all = ((double)cp->done + share) / (double)cp->todo;
 	unsigned full = (unsigned)(all * width);
 
 	if (cp->conf.silent || !isatty(STDERR_FILENO))
@@ -314,10 +318,18 @@ void cp_progress(struct cp *cp, const struct cp_run *run, double share)
 	fprintf(stderr, "\r\033[K[");
 	for (unsigned i = 0; i < width; i++)
 		fputc(i < full ? '#' : '.', stderr);
-	fprintf(stderr, "] %3u%%  %s, %u bytes, burst %u", (unsigned)(all * 100), run->dev->uri,
-		run->c.size, run->c.burst);
+	fprintf(stderr, "] %3u%%  %s", (unsigned)(all * 100), what);
 	fflush(stderr);
 	cp->bar_shown = true;
+}
+
+void cp_progress(struct cp *cp, const struct cp_run *run, double share)
+{
+	char what[256];
+
+	snprintf(what, sizeof(what), "%s, %u bytes, burst %u", run->dev->uri, run->c.size,
+		 run->c.burst);
+	cp_progress_bar(cp, ((double)cp->done + share) / (double)cp->todo, what);
 }
 
 void cp_progress_end(struct cp *cp)

@@ -65,13 +65,14 @@ static int make_memory(struct cp_slots *s, const struct cp_dev *dev, uint64_t le
 	struct fl_dev *pci = fl_cryptodev_dev(dev->d);
 	struct fl_mem_opts mo = { .node = pci ? fl_dev_node(pci) : -1,
 				  .log = fl_ctx_log(dev->ctx) };
+	struct fl_dma_opts opts = { .residency = dev->cp->conf.residency.how };
 	struct fl_dma_space *space = fl_ctx_space(dev->ctx);
 	int ret;
 
 	fl_dma_mem_opts(space, len, &mo);
 	ret = fl_mem_alloc(len, &mo, &s->mem);
 	if (!ret)
-		ret = fl_dma_map(space, s->mem, NULL, &s->area);
+		ret = fl_dma_map(space, s->mem, &opts, &s->area);
 	if (!ret)
 		ret = fl_op_pool_create(dev->ctx, s->n, &s->pool);
 	return ret;
