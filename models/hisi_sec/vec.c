@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define BUF 256u /* a multiple of every unit */
+#define BUF  256u /* a multiple of every unit */
+#define STEP (64u << 10)
 
 struct secm_cur fl_secm_cur(const struct secm_vec *v, uint32_t off)
 {
@@ -66,6 +67,19 @@ static bool through_buffer(struct secm_cur *in, struct secm_cur *out, uint32_t n
 	return true;
 }
 
+/*
+ * Pages that are not in this process's tables yet: read first, each comes with its neighbours
+ * (Linux maps 64 KiB around a read fault); written first, each comes alone.
+ */
+static uint8_t *place(const struct secm_cur *out, uint32_t n)
+{
+	volatile const uint8_t *to = out->seg->p + out->off;
+
+	(void)to[0];
+	(void)to[n - 1];
+	return out->seg->p + out->off;
+}
+
 bool fl_secm_walk(struct secm_cur *in, struct secm_cur *out, uint32_t len, uint32_t unit,
 		  secm_step step, void *arg)
 {
@@ -75,6 +89,7 @@ bool fl_secm_walk(struct secm_cur *in, struct secm_cur *out, uint32_t len, uint3
 
 		n = n < room ? n : room;
 		n = n < len ? n : len;
+		n = n < STEP ? n : STEP;
 		n -= n % unit;
 		if (!n) {
 			n = len < BUF ? len : BUF;
@@ -83,7 +98,7 @@ bool fl_secm_walk(struct secm_cur *in, struct secm_cur *out, uint32_t len, uint3
 			len -= n;
 			continue;
 		}
-		to = out ? out->seg->p + out->off : NULL;
+		to = out ? place(out, n) : NULL;
 		if (!step(arg, in->seg->p + in->off, to, n))
 			return false;
 		in->off += n;
