@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fl_residency.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 #include <unistd.h>
 
 #define PAGE  4096u
-#define LOOKS 4096u /* empty polls between looks at the clock */
+#define LOOKS 64u /* empty polls, some 30 us, between looks at the clock */
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
@@ -45,6 +46,7 @@ struct iopf {
 	bool answered;
 	uint32_t size, times;
 	double done, todo; /* bytes of all runs */
+	char what[96];	   /* the run in hand */
 };
 
 struct sample {
@@ -104,20 +106,32 @@ static bool stopped(struct cp *cp)
 	return cp->quit;
 }
 
+static int silence(const struct iopf *f)
+{
+	if (__atomic_load_n(&f->dev->down, __ATOMIC_RELAXED))
+		return -ENODEV; /* said already */
+	fprintf(stderr, "%s: no answer within %llu ms (--timeout)\n", f->dev->uri,
+		(unsigned long long)f->cp->conf.timeout_ms);
+	return -ETIMEDOUT;
+}
+
+/** A page request is a sign of life too. */
 static int wait_for(struct iopf *f, struct fl_qp *qp)
 {
-	uint64_t until = fl_now_ns() + f->cp->conf.timeout_ms * 1000000ull;
+	uint64_t now = fl_now_ns(), since = now, limit = f->cp->conf.timeout_ms * 1000000ull;
 	struct fl_op *op;
 
 	for (unsigned i = 1; !fl_op_dequeue(qp, &op, 1); i++) {
-		fl_ctx_dispatch(f->dev->ctx, 0);
+		if (fl_ctx_dispatch(f->dev->ctx, 0) > 0)
+			since = now;
 		if (i % LOOKS)
 			continue;
-		if (fl_now_ns() > until || __atomic_load_n(&f->dev->down, __ATOMIC_RELAXED)) {
-			fprintf(stderr, "%s: no answer within %llu ms (--timeout)\n", f->dev->uri,
-				(unsigned long long)f->cp->conf.timeout_ms);
-			return -ETIMEDOUT;
-		}
+		sched_yield();
+		now = fl_now_ns();
+		if (stopped(f->cp))
+			return -EINTR;
+		if (now - since > limit || __atomic_load_n(&f->dev->down, __ATOMIC_RELAXED))
+			return silence(f);
 	}
 	if (op->status == FL_OP_OK)
 		return 0;
@@ -136,8 +150,6 @@ static int send_all(struct iopf *f, struct fl_seg seg[2])
 	f->op->nsrc = f->op->ndst = 1;
 	for (unsigned i = 0; !ret && i < f->times; i++) {
 		cp_op_fill(f->op, f->dev->session, &f->cp->job, f->size);
-		if (stopped(f->cp))
-			return -EINTR;
 		ret = fl_op_enqueue(qp, &f->op, 1) == 1 ? wait_for(f, qp) : -EIO;
 	}
 	return ret;
@@ -283,15 +295,12 @@ static void sum_up(const struct iopf *f, const struct sample *s, unsigned n,
 	row->mean_us = faults ? (double)ns / 1e3 / (double)faults : 0;
 }
 
-static void progress(struct iopf *f, unsigned round, const struct cp_iopf_column *c)
+/** Which run this is; for the progress bar and for messages. */
+static void name_run(struct iopf *f, unsigned round, const struct cp_iopf_column *c)
 {
-	struct cp *cp = f->cp;
-	char what[128];
-
-	snprintf(what, sizeof(what), "%u bytes %u times, %s %s, round %u of %u", f->size, f->times,
-		 c->residency, c->how == FL_PINNED ? "" : c->around, round + 1,
-		 (unsigned)cp->conf.rounds);
-	cp_progress_bar(cp, f->done / f->todo, what);
+	snprintf(f->what, sizeof(f->what), "%u bytes %u times, %s%s%s, run %u of %u", f->size,
+		 f->times, c->residency, c->how == FL_PINNED ? "" : " ",
+		 c->how == FL_PINNED ? "" : c->around, round + 1, (unsigned)f->cp->conf.rounds);
 }
 
 /** A run of each column, beginning with another one each time. */
@@ -303,7 +312,8 @@ static int round_of(struct iopf *f, unsigned round, struct sample s[CP_IOPF_COLU
 	for (unsigned i = 0; !ret && i < CP_IOPF_COLUMNS; i++) {
 		unsigned k = (round + i) % CP_IOPF_COLUMNS;
 
-		progress(f, round, &cp_iopf_columns[k]);
+		name_run(f, round, &cp_iopf_columns[k]);
+		cp_progress_bar(f->cp, f->done / f->todo, f->what);
 		ret = run(f, &cp_iopf_columns[k], &s[k]);
 		f->done += (double)f->size * f->times;
 	}
@@ -400,6 +410,6 @@ int cp_iopf(struct cp *cp)
 	if (ret == -EINTR)
 		return 0; /* the rows so far are the report */
 	if (ret)
-		fprintf(stderr, "%s: cannot measure: %s\n", f.dev->uri, strerror(-ret));
+		fprintf(stderr, "%s: cannot measure %s: %s\n", f.dev->uri, f.what, strerror(-ret));
 	return ret;
 }
