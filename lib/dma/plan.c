@@ -57,17 +57,33 @@ static FL_PRINTF(3, 4) void fail(struct fl_dma_plan *p, int verdict, const char 
 	va_end(ap);
 }
 
-static int add_want(const struct fl_dma_want *w, uint64_t domains, struct fl_dma_plan *p)
+#define WINDOW (2ull << 20) /* what an entry of a lazy area maps where it is posted to */
+
+/* Every domain that pins charges for itself. Without a domain: what a kernel device would do. */
+static uint64_t pinning_domains(const struct fl_dma_space *s, bool lazy)
+{
+	uint64_t n = 0;
+
+	for (const struct fl_dma_domain *d = s->domains; d; d = d->next)
+		n += d->pins && !d->gone && !(lazy && d->resolves);
+	return s->domains ? n : 1;
+}
+
+/* @lazy  bytes of lazy wants so far */
+static int add_want(const struct fl_dma_space *s, const struct fl_dma_want *w,
+		    struct fl_dma_plan *p, uint64_t *lazy)
 {
 	uint64_t page = page_of(w), all, lock;
+	const bool pinned =
+		w->residency == FL_PINNED || (w->residency == FL_AUTO && fl_domains_page(s));
 
 	if (!w->len || !fl_is_pow2(page) || w->len > INT64_MAX - page ||
 	    __builtin_mul_overflow(fl_align_up(w->len, page), (uint64_t)w->count, &all) ||
-	    __builtin_mul_overflow(all, domains, &lock))
+	    __builtin_mul_overflow(all, pinning_domains(s, false), &lock))
 		return -EINVAL;
 	p->fds += w->count;
-	if (w->residency == FL_LAZY)
-		return 0;
+	if (!pinned)
+		return __builtin_add_overflow(*lazy, all, lazy) ? -EINVAL : 0;
 	p->entries += w->count;
 	return __builtin_add_overflow(p->map_bytes, all, &p->map_bytes) ||
 			       __builtin_add_overflow(p->lock_bytes, lock, &p->lock_bytes)
@@ -75,14 +91,18 @@ static int add_want(const struct fl_dma_want *w, uint64_t domains, struct fl_dma
 		       : 0;
 }
 
-/* Every domain that pins charges for itself. Without a domain: what a kernel device would do. */
-static uint64_t pinning_domains(const struct fl_dma_space *s)
+/* Of lazy wants what the budget lets stay; what is in flight beyond it nobody can say. */
+static int add_lazy(const struct fl_dma_space *s, uint64_t lazy, struct fl_dma_plan *p)
 {
-	uint64_t n = 0;
+	const uint64_t budget = s->residency.budget, held = s->lazy_bytes;
+	const uint64_t left = held < budget ? budget - held : 0, more = lazy < left ? lazy : left;
+	uint64_t lock;
 
-	for (const struct fl_dma_domain *d = s->domains; d; d = d->next)
-		n += d->pins && !d->gone;
-	return s->domains ? n : 1;
+	if (__builtin_mul_overflow(more, pinning_domains(s, true), &lock) ||
+	    __builtin_add_overflow(p->lock_bytes, lock, &p->lock_bytes))
+		return -EINVAL;
+	p->entries += (more + (WINDOW - 1)) / WINDOW;
+	return 0;
 }
 
 /* The fullest account of those that are charged. */
@@ -158,9 +178,9 @@ static uint64_t free_iova_bytes(const struct fl_dma_space *s)
 }
 
 static void check_iova(const struct fl_dma_space *s, const struct fl_dma_want *want, unsigned n,
-		       struct fl_dma_plan *p)
+		       uint64_t lazy, struct fl_dma_plan *p)
 {
-	uint64_t need = p->map_bytes, at;
+	uint64_t need = p->map_bytes + lazy, at;
 	bool fits = need <= free_iova_bytes(s);
 	char windows[128];
 
@@ -204,11 +224,16 @@ static int make_plan(struct fl_dma_space *s, const struct fl_dma_want *want, uns
 		     struct fl_dma_plan *p)
 {
 	struct fl_mem_usage u;
+	uint64_t lazy = 0;
 	int rc;
 
 	rc = fl_domains_refresh(s);
 	for (unsigned i = 0; !rc && i < n; i++)
-		rc = add_want(&want[i], pinning_domains(s), p);
+		rc = add_want(s, &want[i], p, &lazy);
+	if (!rc && lazy > UINT64_MAX - p->map_bytes)
+		rc = -EINVAL;
+	if (!rc)
+		rc = add_lazy(s, lazy, p);
 	if (!rc)
 		rc = fl_mem_usage(&u);
 	if (rc)
@@ -220,7 +245,7 @@ static int make_plan(struct fl_dma_space *s, const struct fl_dma_want *want, uns
 		if (is_huge(&want[i]))
 			check_huge(want, n, i, p);
 	check_entries(s, p);
-	check_iova(s, want, n, p);
+	check_iova(s, want, n, lazy, p);
 	return check_files(p);
 }
 
