@@ -275,6 +275,8 @@ struct fl_faulted *fl_granted_of(struct fl_dma_domain *d, struct fl_area *a);
 /** The first page in [from, end) that can (or cannot) be reached with all of `prot`, else end. */
 uint64_t fl_granted_next(const struct fl_faulted *f, uint64_t from, uint64_t end, unsigned prot,
 			 bool can);
+/** Bytes of the pages in [from, end) that cannot be reached at all. */
+uint64_t fl_granted_lacks(const struct fl_faulted *f, uint64_t from, uint64_t end);
 /**
  * Grants [from, end), of which no page can be reached with all of `prot`. Counts pages that are
  * new, and upgrades.

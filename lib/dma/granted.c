@@ -53,6 +53,16 @@ uint64_t fl_granted_next(const struct fl_faulted *f, uint64_t from, uint64_t end
 	return end;
 }
 
+uint64_t fl_granted_lacks(const struct fl_faulted *f, uint64_t from, uint64_t end)
+{
+	uint64_t n = 0;
+
+	for (uint64_t w = from / 64; w * 64 < end; w++)
+		n += (unsigned)__builtin_popcountll(mask(w, from, end) &
+						    ~(f->read[w] | f->write[w]));
+	return n << f->shift;
+}
+
 static void count_pages(struct fl_faulted *f, uint64_t w, int64_t n)
 {
 	f->windows[w * 64 / f->window_pages] += (uint16_t)n;
@@ -372,7 +382,7 @@ static int give_range(struct fl_dma_domain *d, struct fl_area *a, uint64_t off, 
 
 		last = fl_granted_next(f, at, last, prot, true);
 		if (bounded)
-			rc = fl_granted_room(d->space, (last - at) << f->shift);
+			rc = fl_granted_room(d->space, fl_granted_lacks(f, at, last));
 		rc = rc ? rc : fl_granted_give(f, at, last, prot, fresh);
 		at = fl_granted_next(f, last, end, prot, false);
 	}

@@ -6,7 +6,7 @@
 #include "dma_fake.h"
 
 #define PAGE	    4096ull
-#define PAGER_AREAS 4
+#define PAGER_AREAS 8
 
 /* An area as it was announced, and what of it may be reached. */
 struct pager_area {
