@@ -4,9 +4,10 @@
  *
  * While there is work it polls them without pause and looks at sockets ever more rarely (each
  * look is a system call), down to once in BUSY_LOOK_MAX; a message found brings it back to
- * BUSY_LOOK_MIN, and messages get no more of its time than the polling does. After spin_ns without
- * work it sleeps on the sockets, for a sixteenth of the time that nothing happened, and never long
- * while a client is there, since a doorbell in shared memory wakes nobody.
+ * BUSY_LOOK_MIN, and messages get no more of its time than the polling does. Without work for a
+ * while it lets others have its CPU between two looks, who may well be the ones to bring some.
+ * After spin_ns without work it sleeps on the sockets, for a sixteenth of the time that nothing
+ * happened, and never long while a client is there, since a doorbell in shared memory wakes nobody.
  */
 #include "engine_internal.h"
 #include "wire_internal.h"
@@ -21,6 +22,7 @@
 #define SPIN_DEFAULT  2000000ull
 #define BUSY_LOOK_MIN 1000ull
 #define BUSY_LOOK_MAX 50000ull
+#define YIELD_AFTER   10000ull
 #define NAP_MIN	      20000ull
 #define NAP_MAX	      2000000ull
 #define NAP_ALONE     100000000ull
@@ -272,8 +274,10 @@ static void turn(struct fl_engine *e, struct pace *p)
 	} else if (now - p->last_work >= e->spin_ns) {
 		after_idle(e, p, now);
 		return;
-	} else {
+	} else if (now - p->last_work < YIELD_AFTER) {
 		fl_pause();
+	} else {
+		sched_yield();
 	}
 	if (now < p->next_look)
 		return;

@@ -5,7 +5,9 @@
  *   bits 0-2  file descriptors that go along (eventfd, memory, pipe, in turn)
  *   bit 3     a pause in the middle of it
  *   bit 4     the bytes are sent as they are, not behind a handshake (only in the first)
- * A copy engine in the model makes DMA of what the client maps, by message too.
+ *   bit 5     time passes, and requests that were not answered are lost
+ * A copy engine in the model makes DMA of what the client maps, by message too, and requests for
+ * pages of lazy areas.
  */
 #include "../../lib/model/server_internal.h"
 
@@ -18,11 +20,13 @@
 
 #define MESSAGES_MAX 32u
 #define MEMORY	     0x10000u
+#define PARKED	     4u
 
 struct device {
 	struct fl_model *m;
 	struct fl_model_tlb tlb;
 	uint64_t reg[4];
+	fl_model_pr_t parked[PARKED];
 };
 
 static int create(struct fl_model *m, struct fl_args *args, void **state)
@@ -51,11 +55,23 @@ static void reset(void *state)
 	struct device *d = state;
 
 	memset(d->reg, 0, sizeof(d->reg));
+	memset(d->parked, 0, sizeof(d->parked));
 }
 
 static uint64_t bar_read(void *state, unsigned bar, uint64_t off, unsigned size)
 {
 	return ((struct device *)state)->reg[off / 8 % 4];
+}
+
+/* Work that finds no room gives up: the oldest that waits, or this. */
+static void park(struct device *d, uint64_t iova, uint32_t len, unsigned prot)
+{
+	unsigned i = (unsigned)iova / 4096 % PARKED;
+
+	if (d->parked[i])
+		fl_model_page_forget(d->m, d->parked[i]);
+	if (fl_model_page_request(d->m, fl_iova(iova), len, prot, &d->parked[i]))
+		d->parked[i] = 0;
 }
 
 static void bar_write(void *state, unsigned bar, uint64_t off, unsigned size, uint64_t v)
@@ -74,10 +90,18 @@ static void bar_write(void *state, unsigned bar, uint64_t off, unsigned size, ui
 	p = fl_model_dma(d->m, fl_model_iommu(d->m), &d->tlb, fl_iova(d->reg[0]), len, FL_DMA_RW);
 	if (p)
 		memset(p, 1, len);
+	else
+		park(d, d->reg[0], len << (v & 8), v & 16 ? FL_DMA_READ : FL_DMA_RW);
 }
 
 static unsigned model_poll(void *state, uint64_t now)
 {
+	struct device *d = state;
+
+	for (unsigned i = 0; i < PARKED; i++) {
+		if (d->parked[i] && fl_model_page_state(d->m, d->parked[i]) != FL_PR_WAITING)
+			d->parked[i] = 0;
+	}
 	return 0;
 }
 
@@ -87,7 +111,8 @@ static const struct fl_model_ops ops = { .name = "fuzzed",
 					 .reset = reset,
 					 .bar_read = bar_read,
 					 .bar_write = bar_write,
-					 .poll = model_poll };
+					 .poll = model_poll,
+					 .page_requests = true };
 
 static void quiet(void *arg, enum fl_log_level level, const char *component, const char *msg)
 {
@@ -95,6 +120,7 @@ static void quiet(void *arg, enum fl_log_level level, const char *component, con
 
 static struct fl_engine *engine;
 static struct fl_model *model;
+static uint64_t now_ns = 1;
 static int spare[3]; /* what a client can send along */
 
 static void prepare(void)
@@ -142,9 +168,16 @@ static void drain(int fd)
 
 static void handshake(int fd)
 {
-	static const uint8_t v[] = { 1, 0, 1, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+	static const char caps[] = "{\"capabilities\":{\"x_page_requests\":{\"max\":3}}}";
+	struct {
+		struct fl_vu_hdr hdr;
+		struct fl_vu_version version;
+		char caps[sizeof(caps)];
+	} v = { .hdr = { .id = 1, .cmd = FL_VU_VERSION, .size = sizeof(v) } };
 
-	put(fd, v, sizeof(v), 0);
+	memcpy(v.caps, caps, sizeof(caps));
+	v.hdr.size = (uint32_t)(offsetof(typeof(v), caps) + sizeof(caps));
+	put(fd, (uint8_t *)&v, v.hdr.size, 0);
 	fl_engine_sockets(engine, 0);
 	drain(fd);
 }
@@ -168,6 +201,8 @@ static size_t one(int fd, const uint8_t *p, size_t len)
 	}
 	put(fd, p + 1 + half, n - half, half ? 0 : how & 7);
 	fl_engine_sockets(engine, 0);
+	now_ns += how & 32 ? FL_MODEL_PAGE_TIMEOUT : 1;
+	fl_engine_round(engine, now_ns);
 	drain(fd);
 	return n + 1;
 }
@@ -184,6 +219,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	/* a client that does not answer must not make the fuzzer wait */
 	model->srv->dma_timeout_ns = 1;
+	model->pages.seq = 0; /* an input means the same each time */
 	if (!(*data & 16))
 		handshake(sv[1]);
 	for (unsigned i = 0; size && i < MESSAGES_MAX; i++) {
