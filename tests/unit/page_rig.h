@@ -99,7 +99,8 @@ static inline void reply(struct server *s, const struct fl_vu_hdr *h, const void
 	struct fl_vu_hdr r = { h->id, h->cmd, (uint32_t)(sizeof(r) + len), FL_VU_REPLY, 0 };
 
 	memcpy(buf, &r, sizeof(r));
-	memcpy(buf + sizeof(r), body, len);
+	if (len)
+		memcpy(buf + sizeof(r), body, len);
 	put(s->fd, buf, sizeof(r) + len, with_fd);
 }
 
@@ -464,9 +465,24 @@ static inline struct ask ask_for(uint64_t iova, uint64_t len, uint32_t group, un
 	};
 }
 
+/* Under the lock, since the other thread closes the socket. */
+static inline void put_asked(struct server *s, const void *p, size_t len)
+{
+	pthread_mutex_lock(&s->lock);
+	put(s->ask_fd, p, len, -1);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static inline void get_asked(struct server *s, void *p, size_t len)
+{
+	pthread_mutex_lock(&s->lock);
+	assert_int_equal(recv(s->ask_fd, p, len, MSG_WAITALL), len);
+	pthread_mutex_unlock(&s->lock);
+}
+
 static inline void send_ask(struct server *s, const struct ask *a, unsigned n)
 {
-	put(s->ask_fd, a, n * sizeof(*a), -1);
+	put_asked(s, a, n * sizeof(*a));
 }
 
 static inline void ask_page(struct link *l, uint64_t page, uint32_t group, unsigned prot)
