@@ -88,6 +88,9 @@ static int access_region(struct fl_vfio_dev *d, bool write, unsigned index, uint
 		buf += n;
 		len -= n;
 	}
+	/* who polls may be waiting for the device here, which may wait for a page */
+	if (u->polls)
+		fl_vu_resolve(u);
 	pthread_mutex_unlock(&u->lock);
 	return err;
 }
