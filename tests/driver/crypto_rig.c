@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "crypto_rig.h"
 
+#include <fl_residency.h>
+
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +16,14 @@ static uint8_t *slot_aad(const struct job *j)
 	return j->slot + 2 * RIG_SLOT;
 }
 
+bool rig_lazy;
+
 /* ---- device ------------------------------------------------------------------------------- */
 
 int rig_open(struct rig *r, struct fl_ctx *ctx, const char *uri)
 {
 	const uint64_t len = RIG_JOBS * (2 * RIG_SLOT + RIG_AAD);
+	const struct fl_dma_opts how = { .residency = rig_lazy ? FL_LAZY : FL_PINNED };
 	struct fl_mem_opts mo = { .node = -1, .log = fl_ctx_log(ctx) };
 	int rc;
 
@@ -30,7 +35,7 @@ int rig_open(struct rig *r, struct fl_ctx *ctx, const char *uri)
 	fl_dma_mem_opts(fl_ctx_space(ctx), len, &mo);
 	rc = fl_mem_alloc(len, &mo, &r->mem);
 	if (!rc)
-		rc = fl_dma_map(fl_ctx_space(ctx), r->mem, NULL, &r->area);
+		rc = fl_dma_map(fl_ctx_space(ctx), r->mem, &how, &r->area);
 	return rc ? rc : fl_op_pool_create(ctx, RIG_OPS, &r->pool);
 }
 
@@ -459,6 +464,8 @@ void jobs_run(struct rig *r, const struct rig_want *w, unsigned n)
 		job_make(r, &jobs[i], i, &w[i]);
 		ops[i] = jobs[i].op;
 	}
+	if (rig_lazy)
+		assert_int_equal(fl_mem_revoke(r->area, 0, r->area->len), 0);
 	rig_send(qp, ops, n);
 	rig_recv(qp, got, n);
 	for (unsigned i = 0; i < n; i++) {

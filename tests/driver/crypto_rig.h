@@ -33,6 +33,9 @@ struct rig {
 	unsigned seed;
 };
 
+/** Set before rig_open(): its area is lazy, and taken from the device before each set of jobs. */
+extern bool rig_lazy;
+
 int rig_open(struct rig *r, struct fl_ctx *ctx, const char *uri);
 /** Every op is back, every session gone: fails where one leaked. */
 void rig_close(struct rig *r);

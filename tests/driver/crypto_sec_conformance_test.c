@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * HiSilicon's SEC2 on its model: the suite of every crypto driver. The argument is the model and
- * what it is given; without one it is the Kunpeng 930's.
+ * what it is given; without one it is the Kunpeng 930's. With "lazy" behind it, data lies in areas
+ * that the device has to ask for.
  */
 #include "crypto_conformance.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include <fl_model.h>
 
@@ -16,6 +18,7 @@ int main(int argc, char **argv)
 	char uri[128];
 	int failed = 1;
 
+	rig_lazy = argc > 2 && !strcmp(argv[2], "lazy");
 	snprintf(uri, sizeof(uri), "model:%s", model);
 	if (crypto_ctx(&ctx))
 		return 1;

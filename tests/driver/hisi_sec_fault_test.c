@@ -361,8 +361,7 @@ static void others_go_on(void **state)
 		struct fl_qp *other;
 		struct sec t;
 
-		/* nobody answers until we dispatch */
-		open_sec(&t, devices[k], true);
+		open_sec(&t, devices[k], true); /* nobody answers until we dispatch */
 		other = fl_cryptodev_qp(t.d, 1);
 		buf_open(&t, &pinned, 1 << 20, NULL);
 		fill(pinned.va, 1 << 20, 1);
@@ -382,7 +381,9 @@ static void others_go_on(void **state)
 				assert_true(fl_now_ns() < end);
 			expect(mine, FL_OP_OK);
 			check_bytes(mine, pinned.va + 1000, pinned.va + 100000);
-			assert_int_equal(fl_op_dequeue(t.qp, &op, 1), 0);
+			/* where a doorbell is a message, that looks after requests too */
+			if (!t.v2)
+				assert_int_equal(fl_op_dequeue(t.qp, &op, 1), 0);
 		}
 		take(&t, t.qp, waits, 3);
 		for (unsigned i = 0; i < 3; i++)
@@ -528,7 +529,7 @@ static void all_given_back(struct sec *t)
 		for (unsigned i = 0; i < 2; i++) {
 			uint8_t s = t->ops[2 * q + i]->status;
 
-			assert_true(s == FL_OP_OK || s == FL_OP_ABORTED || s == FL_OP_FAULT);
+			assert_true(s == FL_OP_OK || s == FL_OP_ABORTED || s == fault_of(t));
 		}
 	}
 }
@@ -632,7 +633,7 @@ static void server_close(struct server *s)
 
 static void gone_while_it_waits(void **state)
 {
-	static const char *const next[] = { "hisi_sec", "hisi_sec,faults=off", "hisi_sec" };
+	static const char *const next[] = { "hisi_sec", "hisi_sec,version=2", "hisi_sec" };
 	struct server s;
 	struct sec t;
 
@@ -684,7 +685,8 @@ static void *churn(void *arg)
 	while (!__atomic_load_n(&c->stop, __ATOMIC_RELAXED)) {
 		struct fl_dma_area *a = rand_r(&c->seed) & 1 ? c->t->in.area : c->t->out.area;
 		uint64_t off = (unsigned)rand_r(&c->seed) % (BIG / PAGE) * (uint64_t)PAGE;
-		uint64_t len = (unsigned)rand_r(&c->seed) % ((BIG - off) / PAGE) * (uint64_t)PAGE;
+		uint64_t most = (BIG - off) / PAGE < 64 ? (BIG - off) / PAGE : 64;
+		uint64_t len = (unsigned)rand_r(&c->seed) % most * (uint64_t)PAGE;
 		struct buf other;
 
 		if (c->kind == 0) {
@@ -698,7 +700,7 @@ static void *churn(void *arg)
 			buf_close(&other);
 		}
 		c->done++;
-		usleep(50);
+		usleep(200);
 	}
 	return NULL;
 }
@@ -733,8 +735,11 @@ static void traffic(struct sec *t, unsigned n, bool discard)
 			check_bytes(op, t->in.va + off + taken % PAGE,
 				    t->out.va + off + taken % 1000);
 			taken++;
+		} else {
+			sched_yield();
 		}
-		assert_true(fl_now_ns() < end);
+		if (fl_now_ns() > end)
+			fail_msg("%u of %u came back", taken, n);
 	}
 }
 
@@ -843,7 +848,8 @@ static void storm_of_requests(void **state)
 	server_close(&s);
 }
 
-int main(void)
+/* the argument is a test's name; without one, all */
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fresh_buffers),
@@ -866,5 +872,7 @@ int main(void)
 		cmocka_unit_test(storm_of_requests),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
