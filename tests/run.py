@@ -5,10 +5,16 @@
 A lane is a build folder with options of its own and the Meson suites that run in it. Each test of
 Meson counts as one; a lane that does not build counts as one failure. The vm lanes run tests/vm with the
 programs of lane gcc; each case counts as one. Without a name, all but the long vm lanes run.
+
+To be done soon: while the tests of one lane run, the next lanes are built on what CPU those leave idle;
+tests that mostly sleep run side by side (is_parallel in their meson.build); guests take a CPU each, so
+there are as many vm lanes at once as CPUs, two at most. Output stays in the order of the lanes.
 """
 import argparse
+import concurrent.futures
 import json
 import os
+import queue
 import re
 import shutil
 import subprocess
@@ -29,10 +35,14 @@ LANES = [
     ('aarch64', {}, ['--cross-file', 'config/cross/aarch64.ini', '-Dbench=disabled',
                      '-Ddevinfo=disabled'], ['unit']),
 ]
-VM_LANES = ['stock', 'vfio-user']       # of tests/vm/run.py: a minute each
+VM_LANES = ['crypto', 'stock', 'iommufd', 'vfio-user', 'events']    # of tests/vm/run.py: in this order
 VM_MORE_LANES = ['events']              # only when all are asked for
-VM_SLOW_LANES = ['crypto', 'iommufd']             # these build a kernel first: by default only if it is there
+VM_SLOW_LANES = ['crypto', 'iommufd']   # these build a kernel first: by default only if it is there
+VM_KERNEL = ['tests/vm/kernel.py', '6.12', 'config/kernel/lanes.config']
 VM_SECONDS = 1800
+VM_JOBS = min(2, len(os.sched_getaffinity(0)))
+# of a suite, side by side; in driver only the tests that mostly sleep are marked is_parallel
+JOBS = {'unit': 2, 'driver': 4, 'fuzz': 2}
 SANITIZERS = {
     'LSAN_OPTIONS': f'suppressions={ROOT}/tests/lsan.supp',
     'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1',
@@ -41,10 +51,10 @@ SANITIZERS = {
 }
 
 
-def run(cmd, env, log):
+def run(cmd, env, log, nice=0):
     with open(log, 'a') as f:
-        return subprocess.run(cmd, cwd=ROOT, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
-                              stdout=f, stderr=subprocess.STDOUT).returncode
+        return subprocess.run(['nice', '-n', str(nice), *cmd], cwd=ROOT, env={**os.environ, **env},
+                              stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT).returncode
 
 
 def tail(path, lines=40):
@@ -59,40 +69,46 @@ def suites_of(build):
     return {s.split(':')[-1] for t in json.loads(out or '[]') for s in t['suite']}
 
 
-def build_lane(name, env, options):
-    """None, or what went wrong"""
-    build = f'build-test/{name}'
-    path = os.path.join(ROOT, build)
-    log = os.path.join(ROOT, 'build-test', f'{name}.log')
-    print(f'== lane {name}: building', flush=True)
-    if not os.path.exists(os.path.join(path, 'build.ninja')):
-        shutil.rmtree(path, ignore_errors=True)
-        if run(['meson', 'setup', build, *options], env, log):
-            tail(log)
-            return 'meson setup failed'
-    if run(['ninja', '-C', build], env, log):
-        tail(log)
-        return 'build failed'
-    return None
-
-
-def lane(name, env, options, suites):
-    """returns (passed, failed, skipped)"""
+def build_lane(name, env, options, nice):
+    """(None, or what went wrong; seconds)"""
     build = f'build-test/{name}'
     path = os.path.join(ROOT, build)
     log = os.path.join(ROOT, 'build-test', f'{name}.log')
     start = time.time()
-    wrong = build_lane(name, env, options)
+    if not os.path.exists(os.path.join(path, 'build.ninja')):
+        shutil.rmtree(path, ignore_errors=True)
+        if run(['meson', 'setup', build, *options], env, log, nice):
+            return 'meson setup failed', time.time() - start
+    if run(['ninja', '-C', build], env, log, nice):
+        return 'build failed', time.time() - start
+    return None, time.time() - start
+
+
+def is_built(name, building, lane_name):
+    """waits for the build of lane `name`; says what is wrong with it. (whether all is well, seconds)"""
+    if not building[name].done():
+        print(f'== lane {lane_name}: building', flush=True)
+    wrong, seconds = building[name].result()
     if wrong:
-        print(f'== lane {name}: {wrong}', flush=True)
+        tail(os.path.join(ROOT, 'build-test', f'{name}.log'))
+        print(f'== lane {lane_name}: {wrong}', flush=True)
+    return not wrong, seconds
+
+
+def lane(name, env, _, suites, building):
+    """returns (passed, failed, skipped)"""
+    build = f'build-test/{name}'
+    path = os.path.join(ROOT, build)
+    log = os.path.join(ROOT, 'build-test', f'{name}.log')
+    ready, build_seconds = is_built(name, building, name)
+    if not ready:
         return 0, 1, 0
-    built = time.time()
+    start = time.time()
     here = [s for s in suites if s in suites_of(build)]
     passed = failed = skipped = 0
     for suite in here:
-        jobs = '1' if suite in ('driver', 'app', 'fuzz', 'bench') else '2'
         subprocess.run(['meson', 'test', '-C', build, '--no-rebuild', '--suite', suite,
-                        '--num-processes', jobs, '--print-errorlogs', '--no-stdsplit',
+                        '--num-processes', str(JOBS.get(suite, 1)), '--print-errorlogs', '--no-stdsplit',
                         '--logbase', f'testlog-{suite}'],
                        cwd=ROOT, env={**os.environ, **env, **SANITIZERS}, stdin=subprocess.DEVNULL,
                        stdout=open(log, 'a'), stderr=subprocess.STDOUT)
@@ -110,7 +126,7 @@ def lane(name, env, options, suites):
                 print(f"   FAILED {name}/{r['name']} ({r['result']})")
                 print('\n'.join((r.get('stdout') or '').split('\n')[-40:]))
     print(f'== lane {name}: {passed} passed, {failed} failed, {skipped} skipped '
-          f'(build {built - start:.0f} s, tests {time.time() - built:.0f} s)', flush=True)
+          f'(build {build_seconds:.0f} s, tests {time.time() - start:.0f} s)', flush=True)
     return passed, failed, skipped
 
 
@@ -118,52 +134,74 @@ def warm(name):
     return subprocess.run(['tests/vm/run.py', name, '--warm'], cwd=ROOT).returncode == 0
 
 
-def vm_lane(name):
-    """the same, of guests; says itself how each case went"""
-    wrong = build_lane(*LANES[0][:3])
-    if wrong:
-        print(f'== lane vm-{name}: {wrong}', flush=True)
-        return 0, 1, 0
+def guests(name, lines):
+    """runs a vm lane; its output goes into the queue, and None at the end. Returns the exit status"""
     proc = subprocess.Popen(['timeout', '-k', '10', str(VM_SECONDS), 'tests/vm/run.py', name, '--build',
                              'build-test/gcc'], cwd=ROOT, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    line = ''
     for line in proc.stdout:
-        print(line, end='', flush=True)
-    sums = re.match(r'(\d+) passed, (\d+) failed, (\d+) skipped$', line)
-    if proc.wait() and not (sums and int(sums[2])):
-        print(f'== lane vm-{name}: ended with status {proc.returncode}', flush=True)
-        return 0, 1, 0
-    return tuple(int(n) for n in sums.groups())
+        lines.put(line)
+    lines.put(None)
+    return proc.wait()
+
+
+def vm_lanes(names, building):
+    """the same as lane(), of guests, several lanes at once; each says itself how each case went"""
+    total = [0, 0, 0]
+    if names and not is_built(LANES[0][0], building, f'vm-{names[0]}')[0]:
+        return 0, len(names), 0
+    with concurrent.futures.ThreadPoolExecutor(VM_JOBS) as pool:
+        started = [(n, q, pool.submit(guests, n, q)) for n, q in ((n, queue.Queue()) for n in names)]
+        for name, lines, status in started:
+            last = ''
+            for line in iter(lines.get, None):
+                print(line, end='', flush=True)
+                last = line
+            sums = re.match(r'(\d+) passed, (\d+) failed, (\d+) skipped$', last)
+            if status.result() and not (sums and int(sums[2])):
+                print(f'== lane vm-{name}: ended with status {status.result()}', flush=True)
+                sums = (last, 0, 1, 0)
+            for i in range(3):
+                total[i] += int(sums[i + 1])
+    return total
+
+
+def chosen(args):
+    """(lanes, vm lanes, how many of them are left out)"""
+    here = [ln for ln in LANES if not args.lanes or ln[0] in args.lanes]
+    guest_lanes = [n for n in VM_LANES if not args.lanes or f'vm-{n}' in args.lanes]
+    if args.lanes or args.all:
+        return here, guest_lanes, 0
+    cold = [n for n in VM_SLOW_LANES if not warm(n)]
+    for name in cold:
+        print(f'   skipped lane vm-{name}: its kernel is not in the cache yet: make test-vm')
+    return here, [n for n in guest_lanes if n not in VM_MORE_LANES + cold], len(cold)
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    jobs = {n: (lane, (n, *rest)) for n, *rest in LANES}
-    jobs.update({f'vm-{n}': (vm_lane, (n,)) for n in VM_LANES + VM_MORE_LANES + VM_SLOW_LANES})
-    ap.add_argument('lanes', nargs='*', help='only these: ' + ', '.join(jobs))
+    names = [n for n, *_ in LANES] + [f'vm-{n}' for n in VM_LANES]
+    ap.add_argument('lanes', nargs='*', help='only these: ' + ', '.join(names))
     ap.add_argument('--all', action='store_true', help='every lane, as CI runs them')
     ap.add_argument('--vm', action='store_true', help='all vm lanes, and only these')
     args = ap.parse_args()
     if args.vm:
-        args.lanes += [n for n in jobs if n.startswith('vm-')]
-    unknown = set(args.lanes) - set(jobs)
+        args.lanes += [f'vm-{n}' for n in VM_LANES]
+    unknown = set(args.lanes) - set(names)
     if unknown:
         ap.error(f'no lane {", ".join(unknown)}')
     os.makedirs(os.path.join(ROOT, 'build-test'), exist_ok=True)
-    total = [0, 0, 0]
-    for name, (function, parameters) in jobs.items():
-        quick = not args.lanes and not args.all
-        if quick and name[3:] in VM_MORE_LANES:
-            continue
-        if quick and name[3:] in VM_SLOW_LANES and not warm(name[3:]):
-            print(f'   skipped lane {name}: its kernel is not in the cache yet: make test-vm')
-            total[2] += 1
-        elif not args.lanes or name in args.lanes:
-            for i, n in enumerate(function(*parameters)):
-                total[i] += n
-    print(f'{total[0]} passed, {total[1]} failed, {total[2]} skipped')
-    sys.exit(1 if total[1] or not total[0] else 0)
+    here, guest_lanes, left_out = chosen(args)
+    builds = [ln for ln in LANES if ln in here or (guest_lanes and ln is LANES[0])]
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        building = {name: pool.submit(build_lane, name, env, options, 19 if i else 0)
+                    for i, (name, env, options, _) in enumerate(builds)}
+        if set(guest_lanes) & set(VM_SLOW_LANES):  # which say themselves what is wrong with it
+            pool.submit(run, VM_KERNEL, {}, os.path.join(ROOT, 'build-test', 'kernel.log'), 19)
+        sums = [lane(*ln, building) for ln in here] + [vm_lanes(guest_lanes, building)]
+    passed, failed, skipped = (sum(column) for column in zip(*sums))
+    print(f'{passed} passed, {failed} failed, {skipped + left_out} skipped')
+    sys.exit(1 if failed or not passed else 0)
 
 
 if __name__ == '__main__':
