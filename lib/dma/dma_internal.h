@@ -87,6 +87,8 @@ struct fl_area {
 	struct fl_pins pins;	    /* what fl_mem_pin() keeps */
 	/* its pages are being freed, without the lock: nobody maps or grants any of it meanwhile */
 	unsigned discards;
+	/* the process took memory from under it: until it is unmapped, -EFAULT to who wants any */
+	bool dead;
 	bool was_lazy;			  /* pinned now; requests of before may still come */
 	struct fl_residency_stats counts; /* what counts up; what is "now" is reckoned when asked */
 };
@@ -142,6 +144,7 @@ struct fl_dma_space {
 	pthread_cond_t discarded;	    /* a discard is over */
 	struct fl_residency_stats counts;   /* of areas that are gone, and what concerns no area */
 	struct fl_poster *poster;	    /* queues and cold windows; see post.c */
+	struct fl_watcher *watcher;	    /* see watch.c; NULL = nothing was watched yet */
 };
 
 /**
@@ -327,6 +330,21 @@ void fl_residency_gone(struct fl_dma_space *s, const struct fl_area *a);
 struct fl_area *fl_residency_settled(struct fl_dma_space *s, fl_iova_t iova);
 /** What of an area that is or was lazy can be reached now, and what of it is pinned by that. */
 void fl_residency_mapped(const struct fl_area *a, uint64_t *mapped, uint64_t *locked);
+
+/* ---- watch.c: memory that the process gives up unsaid; under the space's lock --------------- */
+
+/** Whether the kernel lets areas be watched; -EOPNOTSUPP with a message. */
+int fl_watch_possible(const struct fl_log *log);
+/**
+ * From now on a lazy area loses its devices when memory goes from under it. The first one starts
+ * the thread, which takes the space's lock. -EOPNOTSUPP (this kind of memory), -EBUSY, -EMFILE,
+ * -ENOMEM.
+ */
+int fl_watch_add(struct fl_area *a);
+/** Does nothing where it is not watched. */
+void fl_watch_del(struct fl_area *a);
+/** Ends the thread; without the lock, and no area is left. */
+void fl_watch_stop(struct fl_dma_space *s);
 
 /* ---- dirty.c ------------------------------------------------------------------------------ */
 

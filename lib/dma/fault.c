@@ -224,7 +224,7 @@ static int resolve(struct fl_dma_domain *d, const struct fl_dma_fault *q, uint64
 
 	if (!d->faults || d->resolves || d->gone)
 		return -ENODEV;
-	if (!a || (a->pub.residency == FL_PINNED && !a->was_lazy)) {
+	if (!a || a->dead || (a->pub.residency == FL_PINNED && !a->was_lazy)) {
 		d->space->counts.invalid++;
 		return -EFAULT;
 	}

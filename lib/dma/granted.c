@@ -187,7 +187,7 @@ int fl_granted_give(struct fl_faulted *f, uint64_t from, uint64_t end, unsigned 
 {
 	const struct fl_dma_mapping m = mapping(f, from, end, prot);
 	struct fl_dma_domain *d = f->domain;
-	int rc = d->ops->grant(d->arg, &m);
+	int rc = f->area->dead ? -EFAULT : d->ops->grant(d->arg, &m);
 
 	if (rc < 0) {
 		fl_warn(d->space->log, "dma",

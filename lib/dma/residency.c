@@ -41,11 +41,7 @@ static int check_opts(const struct fl_dma_space *s, const struct fl_residency_op
 		       o->fault_around);
 		return -EINVAL;
 	}
-	if (o->watch) {
-		fl_err(s->log, "dma", "memory cannot be watched here");
-		return -EOPNOTSUPP;
-	}
-	return 0;
+	return o->watch ? fl_watch_possible(s->log) : 0;
 }
 
 int fl_dma_residency_set(struct fl_dma_space *s, const struct fl_residency_opts *opts)
@@ -408,6 +404,21 @@ static int turn(struct fl_area *a, enum fl_residency to)
 	return 0;
 }
 
+/* What is lazy is watched, what is pinned cannot be taken from devices. */
+static int turn_watched(struct fl_area *a, enum fl_residency to)
+{
+	int rc = a->dead ? -EFAULT : 0;
+
+	if (!rc && to == FL_LAZY && a->pub.space->residency.watch)
+		rc = fl_watch_add(a);
+	if (rc)
+		return rc;
+	rc = turn(a, to);
+	if (a->pub.residency == FL_PINNED)
+		fl_watch_del(a);
+	return rc;
+}
+
 int fl_mem_convert(struct fl_dma_area *pub, enum fl_residency to)
 {
 	struct fl_area *a = enter(pub);
@@ -416,7 +427,7 @@ int fl_mem_convert(struct fl_dma_area *pub, enum fl_residency to)
 	if (to != a->pub.residency)
 		rc = check_turn(a, to);
 	if (!rc && to != a->pub.residency)
-		rc = turn(a, to);
+		rc = turn_watched(a, to);
 	return leave(a, rc);
 }
 

@@ -104,6 +104,7 @@ int fl_dma_space_destroy(struct fl_dma_space *s)
 		return -EBUSY;
 	}
 	pthread_cond_destroy(&s->discarded);
+	fl_watch_stop(s);
 	pthread_mutex_destroy(&s->lock);
 	fl_poster_destroy(s);
 	free(s->by_iova.v);
@@ -397,10 +398,14 @@ static int map_area(struct fl_dma_space *s, struct fl_area *a, const struct fl_d
 	rc = fl_domains_admit(s, 1 - (int64_t)c.nfrom, c.to[0].lazy ? 0 : a->pub.len);
 	if (!rc && c.nfrom)
 		fl_dirty_lost(s, r);
+	if (!rc && s->residency.watch && a->pub.residency == FL_LAZY)
+		rc = fl_watch_add(a);
 	if (!rc)
 		rc = fl_domains_change(s, &c, &noted);
-	if (rc)
+	if (rc) {
+		fl_watch_del(a);
 		forget(s, a);
+	}
 	return rc;
 }
 
@@ -450,6 +455,7 @@ static int unmap_area(struct fl_dma_space *s, struct fl_area *a)
 	}
 	if (rc)
 		return rc;
+	fl_watch_del(a);
 	forget(s, a);
 	fl_residency_gone(s, a);
 	free_area(a);
