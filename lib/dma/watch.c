@@ -8,6 +8,7 @@
  */
 #include "dma_internal.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
@@ -23,11 +24,10 @@
 #define WP_HUGETLBFS_SHMEM (1ull << 12) /* Linux 5.19 */
 #define WP_ASYNC	   (1ull << 15) /* Linux 6.7: files of every kind */
 
-#define EVENTS                                                                                     \
-	(UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP | UFFD_FEATURE_EVENT_REMAP)
-#define RETRY_MS  1	/* until a window that was in flight is asked for again */
-#define SETTLE_US 100	/* in which madvise(), let go on, frees its pages */
-#define BATCH	  8
+#define EVENTS		   (UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP | UFFD_FEATURE_EVENT_REMAP)
+#define RETRY_MS	   1   /* until a window that was in flight is asked for again */
+#define SETTLE_US	   100 /* in which madvise(), let go on, frees its pages */
+#define BATCH		   8
 
 struct fl_watch {
 	struct fl_watch *next;
@@ -65,7 +65,7 @@ static int uffd_open(uint64_t features, uint64_t *has)
 /* What is asked for is told by a handshake that asks for nothing. */
 static int uffd_new(const struct fl_log *log)
 {
-	uint64_t has;
+	uint64_t has = 0;
 	int fd = uffd_open(0, &has);
 
 	if (fd >= 0 && (has & EVENTS) == EVENTS) {
@@ -99,8 +99,8 @@ static int uffd_register(int fd, const struct fl_dma_area *a)
 		       (void *)a->va);
 	else if (rc)
 		fl_err(a->space->log, "dma",
-		       "area %p cannot be watched: %s; this kernel does so for %s",
-		       (void *)a->va, strerror(-rc),
+		       "area %p cannot be watched: %s; this kernel does so for %s", (void *)a->va,
+		       strerror(-rc),
 		       "anonymous memory, from Linux 5.19 for memfd and hugetlbfs, from 6.7 for files");
 	return rc == -EINVAL ? -EOPNOTSUPP : rc;
 }
