@@ -390,6 +390,8 @@ static int bring(struct fl_unit u, struct fl_unit guard, uint8_t state)
 	uint64_t now, before;
 	int rc = -EAGAIN;
 
+	if (u.p->area->dead)
+		return -EFAULT;
 	if (u.p->area->discards)
 		return rc;
 	state |= FL_WINDOW_MAPPED | FL_WINDOW_HOT;
@@ -487,7 +489,9 @@ int fl_dma_post(struct fl_dma_queue *q, const struct fl_dma_area *pub, fl_iova_t
 	if (!len)
 		return 0;
 	pthread_mutex_lock(&q->space->lock);
-	if (pub->windows)
+	if (a->dead)
+		rc = -EFAULT;
+	else if (pub->windows)
 		rc = post_windows(q, windows_of(a->posted, off, len));
 	pthread_mutex_unlock(&q->space->lock);
 	return rc;
@@ -542,7 +546,7 @@ int fl_post_revoke(struct fl_area *a, uint64_t off, uint64_t len)
 	     !rc && next_mapped(p, &at, &u) && u.first < all.first + all.n;)
 		rc = fl_unit_unmap(u);
 	if (rc)
-		fl_unit_heat(all, true);
+		fl_unit_heat(all, !a->dead);
 	return rc;
 }
 

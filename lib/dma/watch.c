@@ -25,7 +25,8 @@
 #define WP_ASYNC	   (1ull << 15) /* Linux 6.7: files of every kind */
 
 #define EVENTS		   (UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP | UFFD_FEATURE_EVENT_REMAP)
-#define RETRY_MS	   1   /* until a window that was in flight is asked for again */
+#define RETRY_MS	   1 /* until what was in flight is asked for again; twice as long each time */
+#define RETRY_MAX	   128
 #define SETTLE_US	   100 /* in which madvise(), let go on, frees its pages */
 #define BATCH		   8
 
@@ -238,10 +239,12 @@ static void *watch(void *arg)
 	struct fl_watcher *w = arg;
 	struct epoll_event e[BATCH];
 	bool busy = false, stop = false;
+	int wait = RETRY_MS;
 
 	while (!stop) {
-		int n = epoll_wait(w->epoll, e, BATCH, busy ? RETRY_MS : -1);
+		int n = epoll_wait(w->epoll, e, BATCH, busy ? wait : -1);
 
+		wait = n ? RETRY_MS : wait < RETRY_MAX ? wait * 2 : wait;
 		pthread_mutex_lock(&w->space->lock);
 		for (int i = 0; i < n; i++) {
 			struct fl_watch *at = find(w, e[i].data.ptr);

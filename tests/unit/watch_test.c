@@ -354,6 +354,66 @@ static void test_crowd(void **state)
 	rig_down(&r);
 }
 
+/* The device still holds a buffer: that window stays until it does no more, and no longer. */
+static bool holding;
+
+static bool holds(void *arg, fl_iova_t first, fl_iova_t last, uint64_t mark)
+{
+	const fl_iova_t *at = arg;
+
+	return __atomic_load_n(&holding, __ATOMIC_RELAXED) && first.v <= at->v && at->v <= last.v;
+}
+
+static void test_in_flight(void **state)
+{
+	static const struct fl_dma_queue_ops ops = { .holds = holds };
+	struct fl_dma_opts o = { .residency = FL_LAZY };
+	struct fl_residency_opts ro = { .watch = true, .budget = 64 * MIB };
+	struct fake d = fake_with(0, (1ull << 48) - 1);
+	struct fl_dma_space *s = new_space();
+	struct fl_dma_queue q = { 0 };
+	struct fl_dma_domain *dom;
+	struct fl_dma_area *a;
+	struct fl_mem *mem;
+	struct rig at = { .s = s };
+	fl_iova_t held;
+
+	watch_on(s);
+	assert_int_equal(fl_dma_residency_set(s, &ro), 0);
+	dom = add(s, &d);
+	assert_int_equal(fl_mem_alloc(LEN, NULL, &mem), 0);
+	at.a = a = map(s, mem, &o);
+	held = fl_iova_add(a->iova, 5);
+	assert_int_equal(fl_dma_queue_add(s, &q, &ops, &held, 0), 0);
+	assert_int_equal(fl_dma_post(&q, a, held, 64), 0);
+	assert_int_equal(fl_dma_post(&q, a, fl_iova_add(a->iova, LEN - 1), 1), 0);
+	assert_int_equal(d.n, 2);
+	fl_dma_enter(&q); /* what was posted is handed over */
+	fl_dma_leave(&q);
+	__atomic_store_n(&holding, true, __ATOMIC_RELAXED);
+
+	assert_int_equal(madvise(a->va, LEN, MADV_DONTNEED), 0);
+	assert_int_equal(area_stats(a).evict_busy >= 1, true);
+	assert_said("while a device holds buffers in it");
+	pthread_mutex_lock(&s->lock);
+	assert_int_equal(d.n, 1);
+	pthread_mutex_unlock(&s->lock);
+	assert_int_equal(munmap(a->va + LEN - PAGE, PAGE), 0);
+	assert_true(is_dead(&at));
+	assert_int_equal(fl_dma_post(&q, a, fl_iova_add(a->iova, LEN - 1), 1), -EFAULT);
+
+	__atomic_store_n(&holding, false, __ATOMIC_RELAXED);
+	for (int i = 0; i < 2000 && area_stats(a).mapped_bytes; i++)
+		usleep(1000);
+	assert_int_equal(area_stats(a).mapped_bytes, 0);
+	assert_int_equal(d.n, 0);
+	fl_dma_queue_del(&q);
+	unmap(a);
+	fl_dma_domain_remove(dom, false);
+	end(s);
+	fl_mem_free(mem);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +431,7 @@ int main(void)
 		cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_child_keeps_the_file),
 		cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_in_flight),
 	};
 
 	alarm(100); /* who waits for an event that nobody reads waits for ever */
