@@ -5,8 +5,6 @@
 #include <openssl/err.h>
 #include <string.h>
 
-#define FAULT_AROUND 65536u /* the kernel's, if nobody changed it */
-
 static bool step_in_place(void *ctx, const uint8_t *in, uint8_t *out, uint32_t n)
 {
 	memmove(out, in, n);
@@ -116,23 +114,8 @@ static bool run(struct secm_job *j, struct secm_cache *c)
 	return true;
 }
 
-/*
- * Shared memory that this process has not touched yet: a read brings in the 16 pages around it at
- * once if they are there, a write one at a time, at ten times the price.
- */
-static void look_around(const struct secm_vec *v)
-{
-	for (unsigned i = 0; i < v->n; i++) {
-		const struct secm_seg *s = &v->seg[i];
-
-		for (uint32_t at = 0; s->len >= FAULT_AROUND && at < s->len; at += FAULT_AROUND)
-			(void)*(const volatile uint8_t *)(s->p + at);
-	}
-}
-
 void fl_secm_job_run(struct secm_job *j, struct secm_cache *c)
 {
-	look_around(&j->dst);
 	if (!run(j, c)) {
 		ERR_clear_error();
 		j->error = SECM_ENGINE;

@@ -68,7 +68,8 @@ static void info(const struct fl_cryptodev *d, struct fl_cryptodev_info *out)
 	out->driver = fl_sec_driver.name;
 	out->chip = s->chip;
 	out->features = FL_CRYPTO_SGL_IN_PLACE | FL_CRYPTO_SGL_OUT | FL_CRYPTO_CHAIN_EA |
-			FL_CRYPTO_HW | (s->intr ? FL_CRYPTO_INTERRUPT : 0);
+			FL_CRYPTO_HW | (s->intr ? FL_CRYPTO_INTERRUPT : 0) |
+			(fl_dev_faults(d->dev) ? FL_CRYPTO_FAULTS : 0);
 	out->qp_max = qc->qp_max;
 	out->desc_min = DESC_MIN;
 	out->desc_max = qc->depth_max;
