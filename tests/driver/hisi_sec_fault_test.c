@@ -61,11 +61,19 @@ static void on_event(struct fl_cryptodev *d, enum fl_crypto_event ev, void *arg)
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
-static void buf_open(struct sec *t, struct buf *b, uint64_t len, const struct fl_dma_opts *o)
+static void buf_open_of(struct sec *t, struct buf *b, uint64_t len, enum fl_mem_kind kind,
+			const struct fl_dma_opts *o)
 {
-	assert_int_equal(fl_mem_alloc(len, NULL, &b->mem), 0);
+	const struct fl_mem_opts m = { .kind = kind, .node = -1 };
+
+	assert_int_equal(fl_mem_alloc(len, &m, &b->mem), 0);
 	assert_int_equal(fl_dma_map(fl_ctx_space(t->ctx), b->mem, o, &b->area), 0);
 	b->va = b->area->va;
+}
+
+static void buf_open(struct sec *t, struct buf *b, uint64_t len, const struct fl_dma_opts *o)
+{
+	buf_open_of(t, b, len, FL_MEM_MEMFD, o);
 }
 
 static void buf_lazy(struct sec *t, struct buf *b, uint64_t len)
@@ -347,6 +355,33 @@ static void segments_of_several_areas(void **state)
 		check_bytes(op, in, t.out.va);
 		for (unsigned i = 0; i < 4; i++)
 			buf_close(&b[i]);
+		close_sec(&t);
+	}
+}
+
+/* memory without a file: the device asks for its pages too, and then copies by message */
+static void without_a_file(struct sec *t)
+{
+	const struct fl_dma_opts lazy = { .residency = FL_LAZY };
+
+	buf_close(&t->in);
+	buf_close(&t->out);
+	buf_open_of(t, &t->in, BIG, FL_MEM_ANON, &lazy);
+	buf_open_of(t, &t->out, BIG, FL_MEM_ANON, &lazy);
+}
+
+static void memory_by_message(void **state)
+{
+	for (unsigned k = 0; k < 2; k++) {
+		struct sec t;
+
+		open_sec(&t, devices[k], false);
+		without_a_file(&t);
+		for (unsigned i = 0; i < 3; i++) {
+			works(&t);
+			assert_int_equal(fl_mem_revoke(t.out.area, 0, BIG), 0);
+		}
+		assert_in_range(stats(&t.out).faults, 3, 12);
 		close_sec(&t);
 	}
 }
@@ -743,13 +778,15 @@ static void traffic(struct sec *t, unsigned n, bool discard)
 	}
 }
 
-static void under_traffic(const char *model, unsigned kind, unsigned n, bool discard)
+static void under_traffic(const char *model, unsigned kind, unsigned n, bool discard, bool anon)
 {
 	struct churn c = { .kind = kind, .seed = 7 };
 	pthread_t thread;
 	struct sec t;
 
 	open_sec(&t, model, false);
+	if (anon)
+		without_a_file(&t);
 	c.t = &t;
 	assert_int_equal(pthread_create(&thread, NULL, churn, &c), 0);
 	traffic(&t, n, discard);
@@ -765,24 +802,26 @@ static void under_traffic(const char *model, unsigned kind, unsigned n, bool dis
 
 static void revoked_under_traffic(void **state)
 {
-	under_traffic("hisi_sec", 0, 3000, false);
-	under_traffic("hisi_sec_vf,version=2", 0, 1000, false);
+	under_traffic("hisi_sec", 0, 3000, false, false);
+	under_traffic("hisi_sec_vf,version=2", 0, 1000, false, false);
+	under_traffic("hisi_sec", 0, 300, false, true);
 }
 
 static void discarded_under_traffic(void **state)
 {
-	under_traffic("hisi_sec", 0, 5000, true);
+	under_traffic("hisi_sec", 0, 5000, true, false);
+	under_traffic("hisi_sec", 0, 300, true, true);
 }
 
 static void converted_under_traffic(void **state)
 {
-	under_traffic("hisi_sec", 1, 3000, false);
-	under_traffic("hisi_sec,version=2,workers=2", 1, 1000, false);
+	under_traffic("hisi_sec", 1, 3000, false, false);
+	under_traffic("hisi_sec,version=2,workers=2", 1, 1000, false, false);
 }
 
 static void mapped_and_unmapped_under_traffic(void **state)
 {
-	under_traffic("hisi_sec", 2, 3000, false);
+	under_traffic("hisi_sec", 2, 3000, false, false);
 }
 
 /* ---- a device that means no good ------------------------------------------------------------- */
@@ -855,6 +894,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(fresh_buffers),
 		cmocka_unit_test(untouched_then_in_place),
 		cmocka_unit_test(segments_of_several_areas),
+		cmocka_unit_test(memory_by_message),
 		cmocka_unit_test(others_go_on),
 		cmocka_unit_test(fault_queue_full),
 		cmocka_unit_test(answer_lost_and_late),
