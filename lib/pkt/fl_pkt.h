@@ -126,7 +126,7 @@ struct fl_pool_opts {
 	const char *name; /* for messages, copied; may be NULL */
 };
 
-/** Fills in the defaults: 0 packets, small pages, pinned, any node. */
+/** Fills in the defaults: 0 packets, small pages, lazy where that can be (FL_AUTO), any node. */
 FL_API void fl_pool_opts_init(struct fl_pool_opts *o);
 
 /** Bytes of buffer memory that a pool of these options takes. */

@@ -19,7 +19,7 @@ void fl_pool_opts_init(struct fl_pool_opts *o)
 	*o = (struct fl_pool_opts){
 		.cache = ~0u,
 		.mem_opts = { .kind = FL_MEM_MEMFD, .node = -1 },
-		.dma_opts = { .residency = FL_PINNED, .iova = { FL_IOVA_BAD_V } },
+		.dma_opts = { .residency = FL_AUTO, .iova = { FL_IOVA_BAD_V } },
 	};
 }
 

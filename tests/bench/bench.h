@@ -21,6 +21,9 @@ enum {
 	FRAME_LEN = 60
 };
 
+/** Buffers of a port on hugepages; lazy and not pinned (ours only). */
+enum { PORT_HUGE = 1, PORT_LAZY = 2 };
+
 enum pool_work {
 	POOL_RAW,  /* take buffers from the pool and put them back, nothing written */
 	POOL_PKT,  /* packets made ready for use, then freed */
@@ -42,9 +45,8 @@ struct bench_side {
 	uint64_t (*ring)(bool multi, unsigned burst, unsigned rounds);
 	uint64_t (*pool)(enum pool_work work, unsigned burst, unsigned rounds);
 
-	/** A started port on huge or small pages, and the device under it; NULL = the reason is
-	 * noted */
-	void *(*port_open)(bool huge, struct membar **bar);
+	/** A started port, and the device under it; how: PORT_*; NULL = the reason is noted */
+	void *(*port_open)(unsigned how, struct membar **bar);
 	void (*port_close)(void *port, struct membar *bar);
 	/** Ticks for SECTION packets; *n = how many were really taken. */
 	uint64_t (*rx)(void *port, void **pkts, unsigned burst, unsigned *n);

@@ -190,25 +190,30 @@ static void run_ports(const struct instance *in, unsigned n, const struct opts *
 	}
 }
 
-static unsigned open_port(struct instance *in, const struct bench_side *s, bool huge)
+static unsigned open_port(struct instance *in, const struct bench_side *s, unsigned how)
 {
+	static const char *const suffixes[] = { ", small pages", "", ", small pages, lazy",
+						", lazy" };
+
 	in->side = s;
-	in->suffix = huge ? "" : ", small pages";
-	in->port = s->port_open(huge, &in->bar);
+	in->suffix = suffixes[how];
+	in->port = s->port_open(how, &in->bar);
 	return in->port != NULL;
 }
 
-/** em takes its buffers from hugepages only; ours is measured on both kinds of page. */
+/** em takes its buffers from hugepages only; ours on both kinds of page, pinned and lazy. */
 static int run_driver(const struct sides *sides, const struct opts *o)
 {
-	struct instance in[4];
+	struct instance in[6];
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < sides->n; i++) {
-		if (o->side.huge)
-			n += open_port(&in[n], sides->at[i], true);
-		if (sides->at[i] != &bench_peer)
-			n += open_port(&in[n], sides->at[i], false);
+		const struct bench_side *s = sides->at[i];
+
+		for (unsigned how = 0; how < 4; how++)
+			if ((o->side.huge || !(how & PORT_HUGE)) &&
+			    (s != &bench_peer || how == PORT_HUGE))
+				n += open_port(&in[n], s, how);
 	}
 	for (unsigned r = 0; r < o->runs; r++)
 		run_ports(in, n, o);

@@ -9,7 +9,7 @@
 static struct fl_ring *sp_ring, *mp_ring;
 static struct fl_pool *pool;
 
-int ours_pool_create(struct fl_dma_space *space, bool huge, struct fl_pool **out)
+int ours_pool_create(struct fl_dma_space *space, unsigned how, struct fl_pool **out)
 {
 	struct fl_pool_opts o;
 
@@ -17,7 +17,8 @@ int ours_pool_create(struct fl_dma_space *space, bool huge, struct fl_pool **out
 	o.count = POOL_COUNT;
 	o.cache = POOL_CACHE;
 	o.space = space;
-	if (huge)
+	o.dma_opts.residency = how & PORT_LAZY ? FL_LAZY : FL_PINNED;
+	if (how & PORT_HUGE)
 		o.mem_opts.kind = FL_MEM_HUGETLB;
 	return fl_pool_create(&o, NULL, out);
 }
@@ -29,7 +30,7 @@ static int init(const struct bench_opts *o)
 	if (!err)
 		err = fl_ring_create(1024, 0, -1, &mp_ring);
 	if (!err)
-		err = ours_pool_create(NULL, o->huge, &pool);
+		err = ours_pool_create(NULL, o->huge ? PORT_HUGE : 0, &pool);
 	if (err)
 		bench_note("Faultline has no memory for rings and pool: %s", strerror(-err));
 	return err;

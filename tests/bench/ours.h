@@ -6,9 +6,9 @@
 
 #include "bench.h"
 
-int ours_pool_create(struct fl_dma_space *space, bool huge, struct fl_pool **out);
+int ours_pool_create(struct fl_dma_space *space, unsigned how, struct fl_pool **out);
 
-void *ours_port_open(bool huge, struct membar **bar);
+void *ours_port_open(unsigned how, struct membar **bar);
 void ours_port_close(void *port, struct membar *bar);
 uint64_t ours_rx(void *port, void **pkts, unsigned burst, unsigned *n);
 uint64_t ours_tx(void *port, void **pkts, unsigned burst, unsigned *n);

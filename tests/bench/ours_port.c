@@ -247,7 +247,7 @@ no_bar:
 
 /* ---- the port ------------------------------------------------------------------------- */
 
-static int start_port(struct bench_port *p, bool huge)
+static int start_port(struct bench_port *p, unsigned how)
 {
 	const struct fl_scheme scheme = { .name = "membar",
 					  .open = open_transport,
@@ -260,7 +260,7 @@ static int start_port(struct bench_port *p, bool huge)
 	if (!err)
 		err = fl_ctx_add_scheme(p->ctx, &scheme);
 	if (!err)
-		err = ours_pool_create(fl_ctx_space(p->ctx), huge, &p->pool);
+		err = ours_pool_create(fl_ctx_space(p->ctx), how, &p->pool);
 	if (!err)
 		err = fl_port_open(p->ctx, "membar:", &p->port);
 	if (!err)
@@ -273,10 +273,10 @@ static int start_port(struct bench_port *p, bool huge)
 	return err ? err : fl_port_start(p->port);
 }
 
-void *ours_port_open(bool huge, struct membar **bar)
+void *ours_port_open(unsigned how, struct membar **bar)
 {
 	struct bench_port *p = calloc(1, sizeof(*p));
-	int err = p ? start_port(p, huge) : -ENOMEM;
+	int err = p ? start_port(p, how) : -ENOMEM;
 
 	if (!err) {
 		membar_answer(p->bar, false);

@@ -12,7 +12,7 @@ int peer_bus_create(void);
 /** Takes the files away again; what EAL has opened and mapped stays. */
 void peer_bus_remove(void);
 
-void *peer_port_open(bool huge, struct membar **bar);
+void *peer_port_open(unsigned how, struct membar **bar);
 void peer_port_close(void *port, struct membar *bar);
 uint64_t peer_rx(void *port, void **pkts, unsigned burst, unsigned *n);
 uint64_t peer_tx(void *port, void **pkts, unsigned burst, unsigned *n);

@@ -153,7 +153,7 @@ static int start_port(void)
 	return err ? err : rte_eth_dev_start(0);
 }
 
-void *peer_port_open(bool huge, struct membar **out)
+void *peer_port_open(unsigned how, struct membar **out)
 {
 	int err = rte_eth_dev_count_avail() ? start_port() : -ENODEV;
 

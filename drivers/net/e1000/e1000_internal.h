@@ -128,10 +128,11 @@ struct fl_e1000_rxq {
 	bool rung; /* the tail, since a burst last came back empty */
 	uint32_t frame_max;
 	uint32_t buf_len; /* bytes of a buffer that the chip was told of */
-	bool scatter;
+	bool scatter, legacy;
 	uint16_t buf_room; /* bytes behind the headroom */
 	struct fl_e1000_qstats stats, base;
 	struct fl_e1000_ring mem;
+	struct fl_dma_queue posted;
 
 	/* what the enabled offloads make of status bits: flags 31:0, ptype 47:32 */
 	uint64_t status_bits[32]; /* by IXSM, VP, UDPCS, TCPCS, IPCS */
@@ -176,6 +177,7 @@ struct fl_e1000_txq {
 	struct fl_e1000_watch watch;
 	struct fl_e1000_qstats stats, base;
 	struct fl_e1000_ring mem;
+	struct fl_dma_queue posted;
 };
 
 static inline bool fl_e1000_tx_done(const struct fl_e1000_txq *q, uint16_t at)
@@ -271,6 +273,9 @@ int fl_e1000_txq_info(struct fl_txq *q, struct fl_txq_info *out);
 void fl_e1000_tx_run(struct fl_e1000 *e);
 uint16_t fl_e1000_tx_prepare(struct fl_txq *q, struct fl_pkt **pkts, uint16_t n);
 int fl_e1000_tx_done_cleanup(struct fl_txq *q, uint32_t n);
+
+/* e1000_post.c */
+extern const struct fl_dma_queue_ops fl_e1000_rx_posted, fl_e1000_tx_posted;
 
 /* e1000_timesync.c */
 int fl_e1000_timesync_apply(struct fl_port *p);

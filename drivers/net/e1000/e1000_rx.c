@@ -72,23 +72,37 @@ static inline uint16_t rx_outstanding(const struct fl_e1000_rxq *q)
 	return q->fill >= q->next ? q->fill - q->next : (uint16_t)(q->fill + q->nb_desc - q->next);
 }
 
+/* outside of a section: what was missed can be handed over in the next one */
+static E1000_APART bool rx_post(struct fl_e1000_rxq *q, const struct fl_pkt *p)
+{
+	return !fl_dma_post(&q->posted, q->area, fl_iova_add(p->iova, FL_PKT_HEADROOM),
+			    q->buf_room);
+}
+
 /* n buffers at `fill`, not past the ring's end; returns how many went in */
 static inline __attribute__((always_inline)) uint32_t refill_run(struct fl_e1000_rxq *q, uint32_t n)
 {
+	const struct fl_dma_area *area = q->area;
 	struct fl_pkt **sw = q->sw + q->fill;
 	struct fl_e1000_desc *d = q->ring + q->fill;
-	uint32_t i;
+	uint16_t fill = q->fill;
+	uint32_t i = 0, tries = 0;
 
 	if (fl_unlikely(!fl_pkt_alloc_bulk(q->pool, sw, n)))
 		return 0;
-	for (i = 0; i < n; i++) {
-		fl_iova_t a = fl_iova_add(sw[i]->iova, FL_PKT_HEADROOM);
+	do {
+		fl_dma_enter(&q->posted);
+		for (; i < n; i++) {
+			fl_iova_t a = fl_iova_add(sw[i]->iova, FL_PKT_HEADROOM);
 
-		if (fl_unlikely(!fl_dma_resident(q->area, a, q->buf_room)))
-			break;
-		d[i].w[0] = a.v;
-		d[i].w[1] = 0;
-	}
+			if (fl_unlikely(!fl_dma_resident(area, a, q->buf_room)))
+				break;
+			d[i].w[0] = a.v;
+			d[i].w[1] = 0;
+		}
+		q->fill = (uint16_t)(fill + i == q->nb_desc ? 0 : fill + i);
+		fl_dma_leave(&q->posted);
+	} while (fl_unlikely(i < n) && tries++ < n && rx_post(q, sw[i]));
 	if (fl_unlikely(i < n))
 		fl_pkt_free_bulk(sw + i, n - i);
 	return i;
@@ -108,7 +122,6 @@ static inline __attribute__((always_inline)) void refill(struct fl_e1000_rxq *q,
 		/* a pool that runs low still has some for the last few */
 		for (uint32_t n = want; n && !got; n /= 2)
 			got = refill_run(q, n);
-		q->fill = (uint16_t)(q->fill + got == q->nb_desc ? 0 : q->fill + got);
 		empty -= got;
 		if (fl_unlikely(got < want)) {
 			fl_stat_add(&q->stats.nombuf, 1);
@@ -350,10 +363,17 @@ int fl_e1000_rxq_setup(struct fl_port *p, uint16_t qid, const struct fl_rxq_conf
 	if (q->free_thresh > c->nb_desc / 2)
 		q->free_thresh = c->nb_desc / 2;
 	q->pool = c->pool;
+	q->legacy = !e->v->pcie;
 	q->area = fl_pool_area(c->pool);
 	q->buf_room = (uint16_t)(room > UINT16_MAX ? UINT16_MAX : room);
+	rc = fl_dma_queue_add(fl_ctx_space(p->ctx), &q->posted, &fl_e1000_rx_posted, q,
+			      (uint64_t)q->nb_desc * (FL_PKT_HEADROOM + room));
+	if (rc)
+		goto no_queue;
 	*out = &q->q;
 	return 0;
+no_queue:
+	fl_e1000_ring_free(e, &q->mem);
 err:
 	free(q->sw);
 	free(q);
@@ -364,6 +384,7 @@ void fl_e1000_rxq_release(struct fl_rxq *fq)
 {
 	struct fl_e1000_rxq *q = (struct fl_e1000_rxq *)fq;
 
+	fl_dma_queue_del(&q->posted);
 	fl_e1000_stats_retire_rx(fq);
 	fl_e1000_ring_free(fl_e1000_of(fq->port), &q->mem);
 	free(q->sw);
@@ -496,12 +517,11 @@ void fl_e1000_rx_run(struct fl_e1000 *e)
 			uint32_t n = want < q->free_thresh ? want : q->free_thresh;
 			uint32_t got = refill_run(q, n);
 
-			q->fill = (uint16_t)(q->fill + got);
 			want -= got;
 			if (got < n) {
 				e1000_warn(e,
 					   "%s: receive queue %u starts with %u of %u buffers: "
-					   "the pool has no more",
+					   "the pool has no more, or they cannot be mapped",
 					   fl_dev_uri(e->port.dev), i, q->fill, q->nb_desc - 1u);
 				break;
 			}

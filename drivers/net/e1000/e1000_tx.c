@@ -23,6 +23,7 @@
 #define PAGE	    4096u
 #define QEMU_FRAGS  64u /* it drops frames of more descriptors too */
 #define IP_CSUM	    10u
+#define POST_TRIES  4u
 
 #define TXD_PLAIN   (TXD_DTYP_DATA | TXD_DEXT | TXD_IFCS | TXD_EOP)
 #define TX_CSUMS    (FL_TX_IP_CSUM | FL_TX_TCP_CSUM | FL_TX_UDP_CSUM | FL_TX_TSO)
@@ -293,29 +294,59 @@ static void note_tso(struct fl_e1000_txq *q, const struct fl_pkt *p)
 		q->pool = NULL;
 }
 
-/* one frame of any kind; false = no room now. What cannot be sent is counted and freed. */
+/* of areas of this device's, see slots_needed() */
+static bool all_resident(const struct fl_pkt *p)
+{
+	for (const struct fl_pkt *s = p; s; s = s->next)
+		if (s->data_len && !fl_dma_resident(fl_pkt_area(s), fl_pkt_iova(s), s->data_len))
+			return false;
+	return true;
+}
+
+/*
+ * All of a frame can be handed over in this section, or in a new one when this returns. Segments
+ * are posted together, so that none of them goes for another's sake.
+ */
+static int post_frame(struct fl_e1000_txq *q, const struct fl_pkt *p)
+{
+	int rc = 0;
+
+	for (unsigned tries = 0; !rc && !all_resident(p); tries++) {
+		fl_dma_leave(&q->posted);
+		for (const struct fl_pkt *s = p; s && !rc; s = s->next)
+			rc = fl_dma_post(&q->posted, fl_pkt_area(s), fl_pkt_iova(s), s->data_len);
+		fl_dma_enter(&q->posted);
+		if (tries == POST_TRIES)
+			rc = -EAGAIN;
+	}
+	return rc;
+}
+
+/*
+ * One frame of any kind; false = no room now. What cannot be sent is counted and freed. Called in a
+ * section, and returns in one, which may be another.
+ */
 static E1000_APART bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
 {
 	struct tx_cursor c = { .at = q->tail, .end = q->batch_end };
 	uint32_t pad, need = slots_needed(q, p, &pad);
 	uint64_t cmd = data_command(q->v, p);
 	struct fl_mem_info mem;
+	int rc = 0;
 
-	if (!need) {
-		fl_stat_add(&q->stats.errors, 1);
-		fl_pkt_free(p);
-		return true;
-	}
-	if (need > q->free) {
+	if (need && need > q->free) {
 		reclaim(q);
 		if (need > q->free)
 			return false;
 	}
-	for (const struct fl_pkt *s = p; s; s = s->next) {
-		const struct fl_dma_area *a = seg_area(q, s);
-
-		if (!a || !fl_dma_resident(a, fl_pkt_iova(s), s->data_len))
-			return false;
+	if (need)
+		rc = post_frame(q, p);
+	if (rc == -EAGAIN)
+		return false;
+	if (!need || rc) {
+		fl_stat_add(&q->stats.errors, 1);
+		fl_pkt_free(p);
+		return true;
 	}
 	/* later packets of this pool may take the fast path */
 	if (p->pool != q->pool && fl_pool_area(p->pool) &&
@@ -412,6 +443,7 @@ static inline __attribute__((always_inline)) uint16_t tx_burst(struct fl_e1000_t
 
 	if (q->free < q->free_thresh && oldest_done(q))
 		reclaim(q);
+	fl_dma_enter(&q->posted);
 	while (sent < n) {
 		uint32_t room = q->batch_end - q->tail, k;
 
@@ -443,6 +475,7 @@ static inline __attribute__((always_inline)) uint16_t tx_burst(struct fl_e1000_t
 				break;
 		}
 	}
+	fl_dma_leave(&q->posted);
 	if (wrote || sent > slow) {
 		uint16_t last = (uint16_t)((q->tail ? q->tail : q->nb_desc) - 1);
 

@@ -43,8 +43,13 @@ int fl_e1000_txq_setup(struct fl_port *p, uint16_t qid, const struct fl_txq_conf
 		goto err;
 	q->ring = q->mem.desc;
 	q->pad = fl_iova_add(q->mem.iova, ring);
+	rc = fl_dma_queue_add(fl_ctx_space(p->ctx), &q->posted, &fl_e1000_tx_posted, q, 0);
+	if (rc)
+		goto no_queue;
 	*out = &q->q;
 	return 0;
+no_queue:
+	fl_e1000_ring_free(e, &q->mem);
 err:
 	free(q->batches);
 	free(q->sw);
@@ -56,6 +61,7 @@ void fl_e1000_txq_release(struct fl_txq *fq)
 {
 	struct fl_e1000_txq *q = (struct fl_e1000_txq *)fq;
 
+	fl_dma_queue_del(&q->posted);
 	fl_e1000_stats_retire_tx(fq);
 	fl_e1000_ring_free(fl_e1000_of(fq->port), &q->mem);
 	free(q->batches);
