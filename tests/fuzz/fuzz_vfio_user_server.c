@@ -6,6 +6,7 @@
  *   bit 3     a pause in the middle of it
  *   bit 4     the bytes are sent as they are, not behind a handshake (only in the first)
  *   bit 5     time passes, and requests that were not answered are lost
+ *   bit 6     the model tries its last access again before the server looks at it
  * A copy engine in the model makes DMA of what the client maps, by message too, and requests for
  * pages of lazy areas.
  */
@@ -200,6 +201,8 @@ static size_t one(int fd, const uint8_t *p, size_t len)
 		fl_engine_sockets(engine, 0);
 	}
 	put(fd, p + 1 + half, n - half, half ? 0 : how & 7);
+	if (how & 64)
+		bar_write(model->state, 0, 8, 8, ((struct device *)model->state)->reg[1]);
 	fl_engine_sockets(engine, 0);
 	now_ns += how & 32 ? FL_MODEL_PAGE_TIMEOUT : 1;
 	fl_engine_round(engine, now_ns);
