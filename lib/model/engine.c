@@ -86,10 +86,11 @@ unsigned fl_engine_round(struct fl_engine *e, uint64_t now_ns)
 	unsigned work = 0;
 
 	for (struct fl_model *m = e->models; m; m = m->next) {
+		unsigned did;
+
 		m->pages.now = now_ns;
-		work += m->ops->poll(m->state, now_ns);
-		if (fl_unlikely(m->pages.busy))
-			fl_pages_round(m);
+		did = m->ops->poll(m->state, now_ns);
+		work += fl_unlikely(m->pages.busy) ? fl_pages_round(m, did) : did;
 	}
 	return work;
 }

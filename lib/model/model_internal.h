@@ -126,10 +126,11 @@ struct fl_page_msg {
 };
 
 struct fl_pages {
-	unsigned max;	  /* 0 = the client answers none */
-	unsigned busy;	  /* the client has yet to answer */
-	uint32_t seq;	  /* goes on from client to client: no number means two requests */
-	uint64_t now;	  /* as of this round */
+	unsigned max;  /* 0 = the client answers none */
+	unsigned busy; /* the client has yet to answer */
+	uint32_t seq;  /* goes on from client to client: no number means two requests */
+	uint64_t now;  /* as of this round */
+	uint64_t next_look;
 	uint64_t overdue; /* nothing is before then */
 	uint64_t timeout_ns;
 	struct fl_page_req *req;
@@ -148,8 +149,11 @@ int fl_pages_open(struct fl_model *m, unsigned max);
 void fl_pages_close(struct fl_model *m);
 /** A reset: no work waits any more, but the client still answers. */
 void fl_pages_drop(struct fl_model *m);
-/** After each poll() while requests are under way: sends them, and finds those that are lost. */
-void fl_pages_round(struct fl_model *m);
+/**
+ * After a poll() that did some work, while requests are under way: sends them, takes answers in
+ * and finds those that are lost. The work with that.
+ */
+unsigned fl_pages_round(struct fl_model *m, unsigned work);
 /** False: nobody waits for that group. */
 bool fl_pages_answer(struct fl_model *m, uint32_t group, enum fl_model_pr_state state);
 

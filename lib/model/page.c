@@ -11,7 +11,10 @@
 
 #include <stdlib.h>
 
-#define SLOT(id) ((id) % FL_MODEL_PAGE_REQS)
+/* A look at the socket this often though there is other work. */
+#define BUSY_LOOK 5000u
+
+#define SLOT(id)  ((id) % FL_MODEL_PAGE_REQS)
 
 int fl_pages_open(struct fl_model *m, unsigned max)
 {
@@ -114,15 +117,22 @@ static void find_lost(struct fl_model *m)
 	}
 }
 
-void fl_pages_round(struct fl_model *m)
+unsigned fl_pages_round(struct fl_model *m, unsigned work)
 {
 	struct fl_pages *p = &m->pages;
+	bool any = false;
 
 	if (p->fresh && m->srv)
 		fl_server_send_pages(m->srv);
 	p->fresh = false;
+	/* what waits is why the model has nothing to do: no time is lost on other sockets */
+	if (m->srv && (!work || p->now >= p->next_look)) {
+		any = fl_server_take_grants(m->srv);
+		p->next_look = p->now + BUSY_LOOK;
+	}
 	if (p->now >= p->overdue)
 		find_lost(m);
+	return work + any;
 }
 
 /* ---- what a model calls --------------------------------------------------------------- */

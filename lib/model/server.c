@@ -241,21 +241,6 @@ static void take_later(struct fl_server *s, struct fl_vu_msg *msg)
 		enqueue(s, msg);
 }
 
-bool fl_server_take_grants(struct fl_server *s)
-{
-	bool any = false;
-
-	/* in order: nothing overtakes a command that waits */
-	while (s->fd >= 0 && !s->broken && !s->queue && read_msg(s, s->fd, &s->rx)) {
-		any = true;
-		if ((s->rx.hdr.flags & FL_VU_F_TYPE) == FL_VU_COMMAND)
-			take_later(s, &s->rx);
-		else
-			msg_free(&s->rx);
-	}
-	return any;
-}
-
 static bool dequeue(struct fl_server *s, struct fl_vu_msg *out)
 {
 	struct fl_vu_msg *q = s->queue;

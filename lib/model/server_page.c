@@ -2,6 +2,8 @@
 /* The page requests of the vfio-user server: our messages out, and the client's commands. */
 #include "server_internal.h"
 
+#include <sys/socket.h>
+
 /* ---- out ------------------------------------------------------------------------------ */
 
 bool fl_server_send_pages(struct fl_server *s)
@@ -100,10 +102,53 @@ bool fl_server_page_now(struct fl_server *s, struct fl_vu_msg *msg)
 	unsigned cmd = msg->hdr.cmd;
 	const struct fl_server_cmd *c = fl_server_page_cmd(s, cmd);
 
-	if (s->queue || !(msg->hdr.flags & FL_VU_F_NO_REPLY) || !c ||
+	if (s->queue || (msg->hdr.flags & FL_VU_F_TYPE) != FL_VU_COMMAND ||
+	    !(msg->hdr.flags & FL_VU_F_NO_REPLY) || !c ||
 	    (cmd != FL_VU_PAGE_GRANT && cmd != FL_VU_PAGE_RESPONSE) ||
 	    msg->hdr.size - sizeof(msg->hdr) != c->min || msg->nfds)
 		return false;
 	(void)c->run(s, msg, c->min, NULL);
 	return true;
+}
+
+/* Off the socket; fds that came along are nobody's. */
+static void consume(struct fl_server *s, uint8_t *buf, size_t len)
+{
+	while (len) {
+		ssize_t n = recv(s->fd, buf, len, MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			s->broken = "";
+			return;
+		}
+		len -= (size_t)n;
+	}
+}
+
+/*
+ * Looked at first, then taken: what is no grant or answer stays where it is, with its fds, and
+ * nothing overtakes it. Two system calls bring all that answers a request.
+ */
+bool fl_server_take_grants(struct fl_server *s)
+{
+	uint8_t buf[1024];
+	struct fl_vu_msg msg = { 0 };
+	size_t at = 0;
+	ssize_t n;
+
+	if (s->fd < 0 || s->broken || s->queue || s->rx.have)
+		return false;
+	n = recv(s->fd, buf, sizeof(buf), MSG_PEEK | MSG_DONTWAIT);
+	while (n > 0 && (size_t)n - at >= sizeof(msg.hdr)) {
+		memcpy(&msg.hdr, buf + at, sizeof(msg.hdr));
+		msg.data = buf + at + sizeof(msg.hdr);
+		if (msg.hdr.size < sizeof(msg.hdr) || msg.hdr.size > (size_t)n - at ||
+		    !fl_server_page_now(s, &msg))
+			break;
+		at += msg.hdr.size;
+	}
+	consume(s, buf, at);
+	return at;
 }
