@@ -102,6 +102,7 @@ struct fl_ahead {
 		uint64_t len;
 	} v[FL_AHEAD_MAX];
 	unsigned first, n;
+	uint64_t step; /* bytes: who has just asked soon asks again, and then it waits for a step */
 };
 
 struct fl_dma_domain {

@@ -6,8 +6,9 @@
 #include <sys/mman.h>
 
 #define AROUND_MAX  (2ull << 20)
-#define AROUND_UNIT 4096ull /* of fl_residency_opts.fault_around */
-#define AHEAD_STEP  (64ull << 10)
+#define AROUND_UNIT 4096ull	  /* of fl_residency_opts.fault_around */
+#define AHEAD_FIRST (16ull << 10) /* a step; each is twice as long as the one before, */
+#define AHEAD_MOST  (64ull << 10) /* up to this */
 
 /* ---- fault-around ------------------------------------------------------------------------- */
 
@@ -99,6 +100,7 @@ static void ahead_add(struct fl_ahead *q, fl_iova_t iova, uint64_t len)
 	unsigned at = (q->first + q->n) % FL_AHEAD_MAX;
 	unsigned last = (at + FL_AHEAD_MAX - 1) % FL_AHEAD_MAX;
 
+	q->step = AHEAD_FIRST;
 	if (q->n && q->v[last].iova.v + q->v[last].len == iova.v) {
 		q->v[last].len += len;
 	} else if (q->n < FL_AHEAD_MAX) {
@@ -125,7 +127,7 @@ static bool ahead_step(struct fl_dma_domain *d, fl_iova_t *iova, uint64_t *len)
 		return false;
 	off = iova->v - a->pub.iova.v;
 	page = off >> f->shift;
-	step = a->page_size > AHEAD_STEP ? a->page_size : AHEAD_STEP;
+	step = a->page_size > d->ahead.step ? a->page_size : d->ahead.step;
 	step = step < *len ? step : *len;
 	step = step < a->pub.len - off ? step : a->pub.len - off;
 	if (fl_granted_next(f, page, page + 1, FL_DMA_WRITE, true) != page ||
@@ -133,6 +135,8 @@ static bool ahead_step(struct fl_dma_domain *d, fl_iova_t *iova, uint64_t *len)
 		return false;
 	*iova = fl_iova_add(*iova, step);
 	*len -= step;
+	if (d->ahead.step < AHEAD_MOST)
+		d->ahead.step *= 2;
 	return *len != 0;
 }
 
