@@ -296,8 +296,6 @@ int fl_granted_room(struct fl_dma_space *s, uint64_t bytes);
 void fl_fault_forget(struct fl_dma_domain *d, struct fl_area *a);
 /** Forgets what all were granted of an area. */
 void fl_fault_free(struct fl_area *a);
-/** A domain joins or comes back empty: what is pinned is granted. */
-int fl_fault_join(struct fl_dma_domain *d);
 /** Grants pages of a range to every such domain, as fl_mem_prefault() says; *pages: new ones. */
 int fl_fault_range(struct fl_area *a, uint64_t off, uint64_t len, enum fl_prefault how,
 		   uint64_t *pages);
@@ -325,6 +323,9 @@ int fl_backing_free(void *va, uint64_t len, int advice, const struct fl_log *log
 
 /** Settings as of a new space. */
 void fl_residency_init(struct fl_dma_space *s);
+/** What fl_mem_pin() keeps is made reachable where it is not, for one area or all. */
+int fl_residency_keep(struct fl_area *a);
+int fl_residency_keep_all(struct fl_dma_space *s);
 /** The area goes: its counters stay with the space. */
 void fl_residency_gone(struct fl_dma_space *s, const struct fl_area *a);
 /** Waits until the area at an IOVA has no discards; it may be another one then, or NULL. */

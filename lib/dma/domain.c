@@ -507,9 +507,10 @@ static int replay(struct fl_dma_domain *d)
 		rc = replay_runs(d);
 	if (rc)
 		return rc;
-	rc = d->faults ? fl_fault_join(d) : fl_post_join(d);
+	rc = d->faults ? 0 : fl_post_join(d);
 	if (!rc) {
-		rc = fl_dirty_join(d);
+		rc = fl_residency_keep_all(s);
+		rc = rc ? rc : fl_dirty_join(d);
 		if (rc)
 			fl_post_leave(d);
 	}

@@ -415,23 +415,6 @@ int fl_fault_revoke(struct fl_area *a, uint64_t off, uint64_t len)
 	return rc;
 }
 
-int fl_fault_join(struct fl_dma_domain *d)
-{
-	const struct fl_span_set *set = &d->space->by_iova;
-	uint64_t fresh = 0;
-	int rc = 0;
-
-	for (size_t i = 0; grants(d) && i < set->n; i++) {
-		struct fl_area *a = set->v[i].area;
-
-		for (size_t p = 0; !rc && a->pub.residency == FL_LAZY && p < a->pins.n; p++)
-			rc = give_range(d, a, a->pins.v[p].first,
-					a->pins.v[p].last - a->pins.v[p].first + 1, a->pub.prot,
-					&fresh);
-	}
-	return rc;
-}
-
 /* ---- turning ------------------------------------------------------------------------------ */
 
 static int convert_one(struct fl_dma_domain *d, struct fl_area *a, enum fl_residency to)

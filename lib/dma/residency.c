@@ -142,13 +142,14 @@ static void widen(const struct fl_area *a, uint64_t *off, uint64_t *len)
 
 /* ---- making reachable ------------------------------------------------------------------------ */
 
-static int make_reachable(struct fl_area *a, uint64_t off, uint64_t len, enum fl_prefault how)
+static int make_reachable(struct fl_area *a, uint64_t off, uint64_t len, enum fl_prefault how,
+			  uint64_t *pages)
 {
 	int rc = a->posted ? fl_post_range(a, off, len) : 0;
 
 	if (rc == -EAGAIN)
 		rc = -ENOMEM;
-	return rc ? rc : fl_fault_range(a, off, len, how, &a->counts.prefault_pages);
+	return rc ? rc : fl_fault_range(a, off, len, how, pages);
 }
 
 /* Whole windows of a run of pages that are in memory, for devices that are posted to. */
@@ -234,8 +235,32 @@ int fl_mem_prefault(struct fl_dma_area *pub, uint64_t off, uint64_t len, enum fl
 	if (rc)
 		return rc;
 	a = enter(pub);
-	rc = a->pub.residency == FL_LAZY ? make_reachable(a, off, len, how) : 0;
+	rc = a->pub.residency == FL_LAZY
+		     ? make_reachable(a, off, len, how, &a->counts.prefault_pages)
+		     : 0;
 	return leave(a, rc);
+}
+
+int fl_residency_keep(struct fl_area *a)
+{
+	uint64_t pages = 0;
+	int rc = 0;
+
+	for (size_t i = 0; a->pub.residency == FL_LAZY && i < a->pins.n && !rc; i++) {
+		const struct fl_pin *p = &a->pins.v[i];
+
+		rc = make_reachable(a, p->first, p->last - p->first + 1, FL_PREFAULT_WRITE, &pages);
+	}
+	return rc;
+}
+
+int fl_residency_keep_all(struct fl_dma_space *s)
+{
+	int rc = 0;
+
+	for (size_t i = 0; s->kept_bytes && i < s->by_iova.n && !rc; i++)
+		rc = fl_residency_keep(s->by_iova.v[i].area);
+	return rc;
 }
 
 /* ---- pins ----------------------------------------------------------------------------------- */
@@ -267,7 +292,8 @@ int fl_mem_pin(struct fl_dma_area *pub, uint64_t off, uint64_t len)
 	rc = fl_backing_populate(pub->va + off, len, write, pub->space->log);
 	a = enter(pub);
 	if (!rc && a->pub.residency == FL_LAZY)
-		rc = make_reachable(a, off, len, write ? FL_PREFAULT_WRITE : FL_PREFAULT_READ);
+		rc = make_reachable(a, off, len, write ? FL_PREFAULT_WRITE : FL_PREFAULT_READ,
+				    &a->counts.prefault_pages);
 	if (rc && change_pins(a, off, len, true))
 		fl_err(pub->space->log, "dma", "out of memory: area %p keeps a pin",
 		       (void *)pub->va);
@@ -379,7 +405,6 @@ static int turn(struct fl_area *a, enum fl_residency to)
 {
 	const enum fl_residency from = a->pub.residency;
 	struct fl_dma_space *s = a->pub.space;
-	uint64_t pages = 0;
 	int rc;
 
 	rc = fl_post_convert(a, to);
@@ -396,11 +421,8 @@ static int turn(struct fl_area *a, enum fl_residency to)
 	a->flags &= ~FL_DMA_JOIN;
 	s->lazy_bytes += to == FL_LAZY ? a->pub.len : -a->pub.len;
 	s->kept_bytes += (to == FL_LAZY ? 1 : -1ull) * fl_pins_bytes(&a->pins);
-	/* what is kept stays reachable; where that fails a fault brings it, as was said there */
-	for (size_t i = 0; to == FL_LAZY && i < a->pins.n; i++)
-		(void)fl_fault_range(a, a->pins.v[i].first,
-				     a->pins.v[i].last - a->pins.v[i].first + 1, FL_PREFAULT_WRITE,
-				     &pages);
+	/* where that fails, as was said there, a fault or a post brings it */
+	(void)fl_residency_keep(a);
 	return 0;
 }
 
