@@ -12,7 +12,7 @@ struct app_residency {
 	uint64_t budget;       /* bytes, 0 = the library's choice */
 };
 
-#define APP_RESIDENCY_DEFAULT ((struct app_residency){ .how = FL_PINNED })
+#define APP_RESIDENCY_DEFAULT ((struct app_residency){ .how = FL_AUTO })
 
 /**
  * For argp.children: { &app_residency_argp, 0, NULL, 0 }; at ARGP_KEY_INIT the parent sets

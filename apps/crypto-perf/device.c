@@ -35,6 +35,8 @@ static int open_in(struct cp *cp, struct cp_dev *dev, struct fl_ctx *ctx)
 		ret = fl_model_enable(dev->ctx, &eo);
 	if (!ret && !ctx)
 		ret = app_residency_apply(&cp->conf.residency, fl_ctx_space(dev->ctx));
+	if (!ret && !ctx)
+		ret = app_telemetry_add(&cp->conf.telemetry, "fl-crypto-perf", dev->ctx);
 	if (!ret)
 		ret = fl_cryptodev_open(dev->ctx, dev->uri, &dev->d);
 	return ret;
@@ -154,6 +156,8 @@ void cp_dev_close(struct cp_dev *dev)
 	dev->session = NULL;
 	fl_cryptodev_close(dev->d);
 	dev->d = NULL;
+	if (dev->own_ctx && dev->ctx)
+		app_telemetry_remove(&dev->cp->conf.telemetry, dev->ctx);
 	if (dev->own_ctx && dev->ctx && fl_ctx_destroy(dev->ctx))
 		fprintf(stderr, "%s: its context is still in use\n", dev->uri);
 	dev->ctx = NULL;

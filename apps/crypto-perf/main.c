@@ -206,6 +206,7 @@ static void take_down(struct cp *cp)
 {
 	for (unsigned k = 0; k < CP_MAX_DEVS; k++)
 		cp_dev_close(&cp->devs[k]);
+	app_telemetry_stop(&cp->conf.telemetry);
 	cp_vectors_free(&cp->vectors);
 	free(cp->cases);
 	free(cp->results);

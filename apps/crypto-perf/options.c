@@ -395,8 +395,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct cp_conf *c = state->input;
 
-	if (key == ARGP_KEY_INIT)
+	if (key == ARGP_KEY_INIT) {
 		state->child_inputs[0] = &c->residency;
+		state->child_inputs[1] = &c->telemetry;
+	}
 	if (key == ARGP_KEY_END)
 		check(c, state);
 	if (key == ARGP_KEY_ARG) {
@@ -487,7 +489,9 @@ static void settle(struct cp_conf *c)
 
 int cp_options(struct cp_conf *c, int argc, char **argv)
 {
-	static const struct argp_child children[] = { { &app_residency_argp, 0, NULL, 0 }, { 0 } };
+	static const struct argp_child children[] = { { &app_residency_argp, 0, NULL, 0 },
+						      { &app_telemetry_argp, 0, NULL, 0 },
+						      { 0 } };
 	struct argp_option table[NOPTIONS + 1] = { 0 };
 	struct argp argp = {
 		.options = table,

@@ -11,6 +11,7 @@
 #define CRYPTO_PERF_H
 
 #include "../common/residency.h"
+#include "../common/telemetry.h"
 
 #include <fl_crypto.h>
 
@@ -59,6 +60,7 @@ struct cp_conf {
 	const char *test_file, *test_name, *reference, *json, *plot;
 	enum fl_log_level log_level;
 	struct app_residency residency;
+	struct app_telemetry telemetry;
 };
 
 /** Bytes with a known answer, of --test-file. */

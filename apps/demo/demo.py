@@ -56,6 +56,8 @@ def forward(build, seconds, out):
     return row('forward', ok, rx=t['rx_packets'], tx=t['tx_packets'], lost=lost, mpps=t['mpps'],
                locked=m['locked_bytes'],
                note=f"first packet after {j['first_packet_ms'] or 0:.0f} ms; "
+                    f"packet memory {j['residency']}, {m['mapped_bytes'] >> 20} of "
+                    f"{m['owned_bytes'] >> 20} MiB mapped; "
                     f"{t['tx_packets'] - t['rx_packets']} on the wire at the stop")
 
 
