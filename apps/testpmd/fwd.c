@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #define FLOWS	     1024u
-#define IDLE_ROUNDS  20000u /* with --rx-intr: empty rounds before a worker sleeps */
+#define YIELD_ROUNDS 1024u  /* empty rounds before what else wants the CPU may have it */
+#define IDLE_ROUNDS  20480u /* with --rx-intr: and before a worker sleeps */
 #define SLEEP_MS     1000
 #define FLUSH_ROUNDS 64
 
@@ -67,9 +68,14 @@ static void *worker_main(void *arg)
 			if (fl_unlikely(!w->first_ns))
 				w->first_ns = fl_now_ns();
 			empty = 0;
-		} else if (fl_unlikely(may_sleep && ++empty > IDLE_ROUNDS)) {
-			sleep_for_packets(w);
-			empty = 0;
+		} else if (fl_unlikely(++empty % YIELD_ROUNDS == 0)) {
+			/* that may be the model which the packets are to come from */
+			if (!may_sleep || empty < IDLE_ROUNDS) {
+				sched_yield();
+			} else {
+				sleep_for_packets(w);
+				empty = 0;
+			}
 			last = fl_cycles();
 		}
 	}

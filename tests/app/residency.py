@@ -41,7 +41,8 @@ def modes():
     lazy = j['memory']['lazy']
     check(j['residency'] == 'lazy' and lazy['owned_bytes'] > 3900 * MIB, 'the pool is lazy')
     check(0 < lazy['mapped_bytes'] < 64 * MIB and lazy['misses'] > 0, f'little is mapped: {lazy}')
-    check(lazy['budget_bytes'] <= LIMIT // 2, f'the budget follows the limit: {lazy}')
+    if os.geteuid(): # root's memory has no such limit
+        check(lazy['budget_bytes'] <= LIMIT // 2, f'the budget follows the limit: {lazy}')
     j = big_pool('auto')
     check(j['residency'] == 'lazy', 'auto is lazy where it can be')
     j = big_pool('pinned')

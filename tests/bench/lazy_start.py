@@ -47,7 +47,7 @@ def as_user(limit_kib):
 
 # ---- ours
 
-def ours(build, residency, seconds, budget):
+def ours(build, residency, seconds, more):
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)
         out = os.path.join(folder, 'out.json')
@@ -55,7 +55,7 @@ def ours(build, residency, seconds, budget):
         argv = [os.path.join(build, 'apps', 'fl-testpmd'), '-a', wire, '-a', wire, '--residency',
                 residency, '--total-num-mbufs', str(PACKETS), '--forward-mode=io', '--tx-first',
                 '--duration', str(seconds), '--json', out]
-        argv += ['--memlock-budget', budget] if budget and residency == 'lazy' else []
+        argv += more
         r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT, text=True, timeout=seconds + 60, check=False,
                            **as_user(LIMIT_KIB))
@@ -73,11 +73,11 @@ def figures(j):
             'misses': m['lazy']['misses'], 'evictions': m['lazy']['evictions']}
 
 
-def measure(build, runs, seconds, budget):
+def measure(build, runs, seconds, more):
     got = {'pinned': [], 'lazy': []}
     for i in range(runs):
         for residency in ('pinned', 'lazy') if i % 2 else ('lazy', 'pinned'):
-            got[residency].append(figures(ours(build, residency, seconds, budget)))
+            got[residency].append(figures(ours(build, residency, seconds, more)))
             print(f'run {i + 1} of {runs}, {residency}: ' +
                   ', '.join(f'{k} {v:.2f}' for k, v in got[residency][-1].items()), flush=True)
     result = {r: {k: statistics.median(f[k] for f in fs) for k in fs[0]} for r, fs in got.items()}
@@ -218,7 +218,8 @@ def main():
     a.add_argument('--build', default=os.path.join(ROOT, 'build'))
     a.add_argument('--runs', type=int, default=9, help='of ours, each way (9; 0 = none)')
     a.add_argument('--seconds', type=float, default=3, help='of each (3)')
-    a.add_argument('--budget', help="of the lazy runs (the library's choice)")
+    a.add_argument('--budget', help="--memlock-budget (the library's choice)")
+    a.add_argument('--pin', action='store_true', help='threads that poll have a CPU each')
     a.add_argument('--peer', action='store_true', help='dpdk-testpmd too')
     a.add_argument('--out', help='results as JSON; what is not measured now stays as it is there')
     a.add_argument('--doc', help=f'page to write the tables to, between two lines {MARK}')
@@ -228,7 +229,11 @@ def main():
         with open(a.out, encoding='utf-8') as f:
             r = json.load(f)
     if a.runs:
-        r['ours'] = measure(a.build, a.runs, a.seconds, a.budget)
+        more = ['--memlock-budget', a.budget] if a.budget else []
+        if a.pin:
+            cpus = sorted(os.sched_getaffinity(0))
+            more += [f'--cores={cpus[0]}', f'--model-cpu={cpus[-1]}']
+        r['ours'] = measure(a.build, a.runs, a.seconds, more)
     if a.peer:
         r['peer'] = peers()
     print(tables(r))
