@@ -44,7 +44,6 @@ STEPS = [
     ('set residency pinned', None),
     ('set memlock-budget 8M', None),
     ('show residency', r'(?s)Residency: pinned, .*Budget: 8192 KiB'),
-    ('set memlock-budget 8X', r'set memlock-budget: Invalid argument'),
     ('dump_memzone', r'iova=0x'),
     ('dump_mempool', r'size=\d+'),
     ('set log error', None),
@@ -198,6 +197,8 @@ BAD = [
     ('load /nowhere', '/nowhere'),
     ('set txpkts 64,3000\nstart', 'needs --mbuf-size'),
     ('help xyzzy', 'No command begins'),
+    ('set memlock-budget 8X', 'set memlock-budget: Invalid argument'),
+    ('set residency soft', 'residency'),
     ('stop', 'not started'),
 ]
 
