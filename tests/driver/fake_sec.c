@@ -362,6 +362,7 @@ static int open_fake(struct fl_ctx *ctx, const char *rest, void *arg, struct fl_
 		.nirqs = FL_VFIO_IRQ_REQ + 1,
 		.node = -1,
 		.resettable = true,
+		.faults = f->dma.faults,
 	};
 	rc = fl_dma_domain_add(f->d.space, &fake_dma_ops, &f->dma, &f->domain);
 	if (!rc)

@@ -370,8 +370,20 @@ static void without_a_file(struct sec *t)
 	buf_open_of(t, &t->out, BIG, FL_MEM_ANON, &lazy);
 }
 
+/* its order is the device's, of which the thread sanitizer knows nothing */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ANON false
+#endif
+#endif
+#ifndef ANON
+#define ANON true
+#endif
+
 static void memory_by_message(void **state)
 {
+	if (!ANON)
+		skip();
 	for (unsigned k = 0; k < 2; k++) {
 		struct sec t;
 
@@ -394,6 +406,7 @@ static void others_go_on(void **state)
 		struct fl_op *waits[3], *op;
 		struct buf pinned;
 		struct fl_qp *other;
+		uint64_t begin;
 		struct sec t;
 
 		open_sec(&t, devices[k], true); /* nobody answers until we dispatch */
@@ -407,7 +420,9 @@ static void others_go_on(void **state)
 		for (unsigned i = 0; i < 3; i++)
 			give(t.qp, waits[i]);
 		wait_until_asked(&t);
-		for (unsigned i = 0; i < 200; i++) {
+		/* it gives up after 3 s */
+		begin = fl_now_ns();
+		for (unsigned i = 0; i < 200 && fl_now_ns() - begin < 1000000000; i++) {
 			struct fl_op *mine = set_op(&t, 3, &pinned, 1000, &pinned, 100000, 2048);
 			uint64_t end = fl_now_ns() + TIME_MAX;
 
@@ -782,7 +797,7 @@ static void under_traffic(const char *model, unsigned kind, unsigned n, bool dis
 	struct sec t;
 
 	open_sec(&t, model, false);
-	if (anon)
+	if (anon && ANON)
 		without_a_file(&t);
 	c.t = &t;
 	assert_int_equal(pthread_create(&thread, NULL, churn, &c), 0);
@@ -842,7 +857,7 @@ static unsigned storm_poll(void *state, uint64_t now)
 					  FL_DMA_READ, &pr))
 			continue;
 		fl_model_page_forget(storm.m, pr);
-		storm.n++;
+		__atomic_fetch_add(&storm.n, 1, __ATOMIC_RELAXED);
 	}
 	return fl_hisi_sec_model_ops.poll(state, now);
 }
@@ -853,7 +868,7 @@ static void storm_of_requests(void **state)
 	struct buf all;
 	struct server s;
 	struct sec t;
-	uint64_t t0, worst = 0;
+	uint64_t t0, n, worst = 0;
 
 	ops.poll = storm_poll;
 	server_open(&s);
@@ -873,12 +888,13 @@ static void storm_of_requests(void **state)
 		t0 = fl_now_ns() - t0;
 		worst = t0 > worst ? t0 : worst;
 	}
-	print_message("storm: %llu requests, the longest op %llu us\n", (unsigned long long)storm.n,
+	__atomic_store_n(&storm.len, 0, __ATOMIC_RELEASE);
+	n = __atomic_load_n(&storm.n, __ATOMIC_RELAXED);
+	print_message("storm: %llu requests, the longest op %llu us\n", (unsigned long long)n,
 		      (unsigned long long)worst / 1000);
 	assert_in_range(worst, 0, 2000000000ull);
-	assert_true(storm.n > 1000);
+	assert_true(n > 1000);
 	assert_int_equal(t.errors, 0);
-	storm.len = 0;
 	buf_close(&all);
 	close_sec(&t);
 	server_close(&s);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a SEC2 that errs, lies, stops or goes away can do to its driver: nothing but its worst. */
+#include <pthread.h>
 #include <stdlib.h>
+
+#include <fl_residency.h>
 
 #include "sec_rig.h"
 
@@ -475,6 +478,100 @@ static void no_vectors_left(void **state)
 	fake_sec_fini(&dev);
 }
 
+/* ---- a device that faults ----------------------------------------------------------------- */
+
+#define STORM 20000u
+
+struct storm {
+	struct sec_rig *r;
+	unsigned good, refused, wrong;
+};
+
+static uint64_t some_address(const struct sec_rig *r, uint32_t *seed)
+{
+	uint64_t n = *seed = *seed * 1664525u + 1013904223u;
+
+	switch (n >> 30) {
+	case 0:
+		return n << 20;
+	case 1: /* pinned: rings, keys, ops */
+		return r->dev.dma.maps[n % r->dev.dma.n].iova.v;
+	default:
+		return r->area->iova.v + n % (2 * RIG_MEM);
+	}
+}
+
+/* page requests for anything, as fast as it goes */
+static void *storm(void *arg)
+{
+	struct storm *s = arg;
+	struct sec_rig *r = s->r;
+	uint32_t seed = 5;
+
+	for (unsigned i = 0; i < STORM; i++) {
+		const struct fl_dma_fault f = { .iova = { some_address(r, &seed) },
+						.len = (seed & 0xffff) + 1ull,
+						.prot = 1 + seed % 3 };
+		bool ours = f.iova.v - r->area->iova.v < RIG_MEM;
+		int rc = fl_dma_fault(r->dev.domain, &f);
+
+		s->good += !rc;
+		s->refused += rc == -EFAULT;
+		s->wrong += ours ? rc != 0 : rc != -EFAULT;
+	}
+	return NULL;
+}
+
+static void storm_of_faults(void **state)
+{
+	struct sec_rig *r = calloc(1, sizeof(*r));
+	struct storm s = { .r = r };
+	struct fl_residency_stats st;
+	pthread_t thread;
+
+	rig_open_as(r, v3, false, DESC, true);
+	assert_int_equal(pthread_create(&thread, NULL, storm, &s), 0);
+	for (unsigned i = 0; i < 20; i++)
+		service_goes_on(r);
+	pthread_join(thread, NULL);
+	service_goes_on(r);
+	fl_dma_residency_stats(fl_ctx_space(r->ctx), &st);
+	assert_int_equal(s.wrong, 0);
+	assert_int_equal(s.good + s.refused, STORM);
+	assert_int_equal(st.invalid, s.refused);
+	assert_in_range(r->dev.dma.granted, 1, RIG_MEM / 4096 * 2);
+	assert_int_equal(r->dev.dma.bad_grants, 0);
+	assert_int_equal(r->events[FL_CRYPTO_ERROR], 0);
+	rig_close(r);
+	free(r);
+}
+
+/* it may wait for pages, so silence is told later than that of others */
+static void faults_take_their_time(void **state)
+{
+	struct sec_rig *r = calloc(1, sizeof(*r));
+	uint64_t begin, end;
+
+	rig_open_as(r, v3, false, DESC, true);
+	fl_sec_of(r->cdev)->watch_ticks = fl_cycles_hz() / 50;
+	rig_give(r, 0, 1);
+	begin = fl_now_ns();
+	for (end = begin; end - begin < 60000000; end = fl_now_ns()) {
+		rig_take(r, 0, 0);
+		if (fl_now_ns() - begin < 80000000)
+			assert_int_equal(r->events[FL_CRYPTO_ERROR], 0);
+	}
+	while (!r->events[FL_CRYPTO_ERROR]) {
+		rig_take(r, 0, 0);
+		assert_true(fl_now_ns() - begin < 20000000000);
+	}
+	reset_goes_well(r);
+	rig_take(r, 0, 1);
+	service_goes_on(r);
+	rig_close(r);
+	free(r);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(int argc, char **argv)
@@ -498,6 +595,8 @@ int main(int argc, char **argv)
 		T(no_end_to_it),
 		T(anything),
 		cmocka_unit_test(no_vectors_left),
+		cmocka_unit_test(storm_of_faults),
+		cmocka_unit_test(faults_take_their_time),
 	};
 
 	v3 = argc < 2 || strcmp(argv[1], "v2") != 0;

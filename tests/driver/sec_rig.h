@@ -80,10 +80,14 @@ static inline void rig_queue(struct sec_rig *r, uint16_t desc)
 	r->qp = fl_cryptodev_qp(r->cdev, 0);
 }
 
-static inline void rig_open(struct sec_rig *r, bool v3, bool vf, uint16_t desc)
+/* lazy: the device faults, and the area with the data is lazy */
+static inline void rig_open_as(struct sec_rig *r, bool v3, bool vf, uint16_t desc, bool lazy)
 {
+	const struct fl_dma_opts how = { .residency = lazy ? FL_LAZY : FL_PINNED };
+
 	memset(r, 0, sizeof(*r));
 	assert_int_equal(fake_sec_init(&r->dev, v3, vf), 0);
+	r->dev.dma.faults = lazy;
 	assert_int_equal(fl_ctx_create(NULL, &r->ctx), 0);
 	assert_int_equal(fake_sec_scheme(r->ctx, &r->dev), 0);
 	assert_int_equal(fl_cryptodev_open(r->ctx, "fake:", &r->cdev), 0);
@@ -91,12 +95,17 @@ static inline void rig_open(struct sec_rig *r, bool v3, bool vf, uint16_t desc)
 	rig_queue(r, desc);
 	assert_int_equal(fl_op_pool_create(r->ctx, RIG_OPS, &r->pool), 0);
 	assert_int_equal(fl_mem_alloc(RIG_MEM, NULL, &r->mem), 0);
-	assert_int_equal(fl_dma_map(fl_ctx_space(r->ctx), r->mem, NULL, &r->area), 0);
+	assert_int_equal(fl_dma_map(fl_ctx_space(r->ctx), r->mem, &how, &r->area), 0);
 	r->seg = (struct fl_seg){ r->area->va, r->area, RIG_MEM };
 	assert_int_equal(fl_op_alloc(r->pool, r->ops, RIG_OPS), RIG_OPS);
 	r->cbc = rig_cbc(r);
 	for (unsigned i = 0; i < RIG_OPS; i++)
 		rig_plain(r, r->ops[i]);
+}
+
+static inline void rig_open(struct sec_rig *r, bool v3, bool vf, uint16_t desc)
+{
+	rig_open_as(r, v3, vf, desc, false);
 }
 
 /* everything is given back: nothing is lost */
