@@ -106,8 +106,8 @@ struct fl_vfio_dev {
  * the protocol, ends the link: the device is removed.
  *
  * Memory that has a file (memfd, hugetlbfs) is handed to the server, which maps it. Memory
- * without one it reads and writes by message, at any time: the first such area that is mapped
- * starts a thread that serves this link, and it ends with the link.
+ * without one it reads and writes by message, at any time, and pages of lazy areas it asks for: the
+ * first such area that is mapped starts a thread that serves this link, and it ends with the link.
  * @path  UNIX stream socket, or NULL to use `fd`
  * @fd    connected socket (taken over, closed on error too), or -1 to use `path`
  * @polls  dispatch() is called often: no thread is made, neither for such memory nor for page

@@ -362,14 +362,17 @@ static void free_vu(struct fl_vu *u)
 static void vu_close(struct fl_vfio_dev *d)
 {
 	struct fl_vu *u = to_vu(d);
+	struct fl_dma_domain *domain;
 	bool dead;
 
 	pthread_mutex_lock(&u->lock);
 	dead = !u->up;
+	domain = u->domain;
+	u->domain = NULL;
 	pthread_mutex_unlock(&u->lock);
-	/* it may be in the domain */
+	/* it may be in the domain still; one that a map starts meanwhile finds none */
 	fl_vu_stop_service(u);
-	fl_dma_domain_remove(u->domain, dead);
+	fl_dma_domain_remove(domain, dead);
 	free_vu(u);
 }
 

@@ -72,7 +72,7 @@ void fl_vu_pages_free(struct fl_vu *u)
 void fl_vu_rearm(struct fl_vu *u)
 {
 	struct fl_vu_pages *p = &u->pages;
-	bool left = (p->n && u->domain && !p->resolving) || p->ahead || fl_vu_ahead(&u->twin);
+	bool left = (u->domain && !p->resolving && (p->n || p->ahead)) || fl_vu_ahead(&u->twin);
 	uint64_t at = !u->up ? 0 : left ? ALARM_NOW : p->nlate ? p->due : 0;
 	struct itimerspec t = { .it_value = { (time_t)(at / 1000000000u),
 					      (long)(at % 1000000000u) } };
@@ -272,13 +272,13 @@ void fl_vu_resolve(struct fl_vu *u)
 	p->resolving = true;
 	p->resolver = pthread_self();
 	answer_late(u);
-	for (unsigned i = 0; i < RESOLVE_MAX && p->n && u->up; i++) {
+	for (unsigned i = 0; i < RESOLVE_MAX && p->n && u->up && u->domain; i++) {
 		resolve_one(u);
 		if (!p->n || p->out_len >= FLUSH_AT)
 			(void)fl_vu_flush(u);
 	}
 	(void)fl_vu_flush(u);
-	if (ahead && !p->n && u->up)
+	if (ahead && !p->n && u->up && u->domain)
 		go_ahead(u);
 	p->resolving = false;
 }

@@ -26,7 +26,8 @@
 
 #include "vfio_internal.h"
 
-#define TIMEOUT_MS 400u
+#define TIMEOUT_MS 1200u
+#define LATE_MS	   200u
 #define IOVA	   0x10000000ull
 #define PAGE	   4096ull
 #define PAGES	   2048u
@@ -137,7 +138,7 @@ static inline void reply_invalidate(struct server *s, struct fl_vu_hdr *h)
 	static const uint8_t eight[8];
 
 	if (s->invalidate == LATE)
-		usleep(TIMEOUT_MS * 500);
+		usleep(LATE_MS * 1000);
 	if (s->invalidate == NEVER)
 		return;
 	if (s->invalidate == REFUSED) {
