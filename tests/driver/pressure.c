@@ -45,7 +45,8 @@ static const uint8_t key[16] = "0123456789abcdef";
 struct block {
 	atomic_bool claimed;
 	bool filled;
-	unsigned times; /* that the device had it */
+	unsigned times;	   /* that the device had it */
+	unsigned given_up; /* times, when some of it last was */
 };
 
 /* Memory that is worked through. */
@@ -231,7 +232,20 @@ static void pass(struct worker *w, struct ground *g)
 
 /* ---- who disturbs it -------------------------------------------------------------------- */
 
-/* Takes a range from the device wherever it is at work, and gives up another of an idle block. */
+static bool claim_used(struct ground *g, unsigned block)
+{
+	if (!claim(g, block))
+		return false;
+	if (g->blocks[block].times != g->blocks[block].given_up)
+		return true;
+	release(g, block);
+	return false;
+}
+
+/*
+ * Takes a range from the device wherever it is at work, and gives up another of an idle block that
+ * the device had since the last time, so that each costs it a fault.
+ */
 static void discard_some(struct worker *w, struct ground *g)
 {
 	unsigned block = (unsigned)(rnd(&w->seed) % g->n), first, n;
@@ -241,10 +255,11 @@ static void discard_some(struct worker *w, struct ground *g)
 	n = 1 + (unsigned)(rnd(&w->seed) % (BLOCK / PAGE - first));
 	at = (uint64_t)block * BLOCK + first * PAGE;
 	NEED(!fl_mem_revoke(g->area, at, n * PAGE));
-	while (!claim(g, block))
+	while (!claim_used(g, block)) {
 		block = (block + 1) % g->n;
-	if (!g->blocks[block].filled)
-		fill(w, g, block);
+		sched_yield();
+	}
+	g->blocks[block].given_up = g->blocks[block].times;
 	at = (uint64_t)block * BLOCK + first * PAGE;
 	NEED(!fl_mem_discard(g->area, at, n * PAGE));
 	for (unsigned i = 0; i < n * PAGE; i++)
@@ -354,6 +369,7 @@ static void tell(const struct service *s, const struct worker *w, unsigned passe
 	struct rusage u;
 
 	fl_mem_residency_stats(s->ground.area, &st);
+	NEED(st.discards == s->discards && st.faults >= s->discards);
 	getrusage(RUSAGE_SELF, &u);
 	printf("{\"bytes\": %llu, \"passes\": %u, \"ops\": %llu, \"faults\": %llu, "
 	       "\"fault_pages\": %llu, \"discards\": %llu, \"major_faults\": %ld, "
@@ -383,7 +399,7 @@ int main(int argc, char **argv)
 	struct fl_dma_opts o = { .residency = FL_LAZY };
 	const char *uri = "model:hisi_sec", *file = NULL;
 	uint64_t len = 64 * MIB;
-	unsigned passes = 2, done = 0;
+	unsigned passes = 2, done = 1;
 	struct fl_residency_opts r = { 0 };
 	struct service s = { 0 };
 	struct fl_mem *m;
@@ -426,6 +442,7 @@ int main(int argc, char **argv)
 	}
 	NEED(!s.discards || !pthread_join(t[0], NULL));
 	NEED(!s.maps || !pthread_join(t[1], NULL));
+	pass(&w, &s.ground);
 	tell(&s, &w, done);
 	worker_close(&w);
 	NEED(!fl_dma_unmap(s.ground.area));
