@@ -365,6 +365,35 @@ static int rows_of(struct iopf *f)
 	return ret;
 }
 
+/* ---- CPUs ----------------------------------------------------------------------------- */
+
+static int cpu_but(const cpu_set_t *allowed, int other)
+{
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET((unsigned)i, allowed) && i != other)
+			return i;
+	return -1;
+}
+
+int cp_iopf_place(struct cp_conf *c)
+{
+	cpu_set_t set;
+	int own;
+
+	/* more CPUs than a set holds, or one: nothing to choose */
+	if (!c->nlcores && (sched_getaffinity(0, sizeof(set), &set) || CPU_COUNT(&set) < 2))
+		return 0;
+	own = c->nlcores ? (int)c->lcores[0] : cpu_but(&set, c->model_cpu);
+	if (c->model_cpu < 0 && !c->nlcores)
+		c->model_cpu = cpu_but(&set, own);
+	CPU_ZERO(&set);
+	CPU_SET((unsigned)own, &set);
+	if (!sched_setaffinity(0, sizeof(set), &set))
+		return 0;
+	fprintf(stderr, "--lcores=%d: this process may not run there: %s\n", own, strerror(errno));
+	return -EINVAL;
+}
+
 /* ---- all of it ------------------------------------------------------------------------ */
 
 static int prepare(struct iopf *f)

@@ -39,6 +39,11 @@ struct cp_iopf_row {
 	double p50_us, p99_us, mean_us; /* from a page request to its answer, of all rounds */
 };
 
+/**
+ * Before devices are opened: this thread and the model get a CPU each, which --lcores and
+ * --model-cpu name, or the first two. On one they would take turns, and nothing be done ahead.
+ */
+int cp_iopf_place(struct cp_conf *c);
 int cp_iopf(struct cp *cp);
 
 /* iopf_report.c */

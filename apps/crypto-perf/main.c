@@ -229,6 +229,8 @@ int main(int argc, char **argv)
 		ret = app_can_write(cp->conf.json);
 	if (!ret)
 		ret = app_can_write(cp->conf.plot);
+	if (!ret && cp->conf.test == CP_IOPF)
+		ret = cp_iopf_place(&cp->conf);
 	if (!ret)
 		ret = bring_up(cp);
 	if (!ret)

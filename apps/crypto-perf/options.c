@@ -303,7 +303,7 @@ static void check_iopf(const struct cp_conf *c, struct argp_state *state)
 {
 	if (c->nuris > 1)
 		argp_error(state, "--ptest=iopf: one device; its residencies are compared");
-	if (c->burst_sz.n || c->imix.n || c->nlcores || c->segment_sz != CP_UNSET ||
+	if (c->burst_sz.n || c->imix.n || c->nlcores > 1 || c->segment_sz != CP_UNSET ||
 	    (c->qps != CP_UNSET && c->qps > 1) || c->interrupt || c->sessionless)
 		argp_error(state, "--ptest=iopf: one op at a time, in one piece, from one thread "
 				  "that polls");
