@@ -90,7 +90,7 @@ unsigned fl_engine_round(struct fl_engine *e, uint64_t now_ns)
 
 		m->pages.now = now_ns;
 		did = m->ops->poll(m->state, now_ns);
-		work += fl_unlikely(m->pages.busy) ? fl_pages_round(m, did) : did;
+		work += fl_unlikely(m->pages.waiting) ? fl_pages_round(m, did) : did;
 	}
 	return work;
 }

@@ -171,8 +171,9 @@ FL_API enum fl_model_pr_state fl_model_page_state(struct fl_model *m, fl_model_p
 /** The work is given up; an answer that still comes is dropped. */
 FL_API void fl_model_page_forget(struct fl_model *m, fl_model_pr_t pr);
 /**
- * How long a request waits for its answer, 3 s if nothing is said. A reset ends the waiting of all
- * that a model has under way.
+ * How long a request waits for its answer, 3 s if nothing is said; then it is a failure. A client
+ * that answers nothing at all fails at once what is asked beyond its number. A reset ends the
+ * waiting of all that a model has under way.
  */
 FL_API void fl_model_page_timeout(struct fl_model *m, uint64_t ns);
 

@@ -117,6 +117,7 @@ struct fl_page_req {
 	uint32_t id;   /* the group's number; 0 = free */
 	uint32_t refs; /* pieces of work that wait for it; 0 = given up */
 	unsigned prot;
+	bool owed; /* the client has yet to answer, though nobody may wait any more */
 	enum fl_model_pr_state state;
 };
 
@@ -126,17 +127,16 @@ struct fl_page_msg {
 };
 
 struct fl_pages {
-	unsigned max;  /* 0 = the client answers none */
-	unsigned busy; /* the client has yet to answer */
-	uint32_t seq;  /* goes on from client to client: no number means two requests */
-	uint64_t now;  /* as of this round */
+	unsigned max;	  /* 0 = the client answers none */
+	unsigned waiting; /* for an answer that may still be in time */
+	uint32_t seq;	  /* goes on from client to client: no number means two requests */
+	uint64_t now;	  /* as of this round */
 	uint64_t next_look;
 	uint64_t overdue; /* nothing is before then */
 	uint64_t timeout_ns;
 	struct fl_page_req *req;
-	/* the free ones, longest free first: who answers late finds the number's place unused */
 	uint16_t *free;
-	unsigned free_at, nfree;
+	unsigned nfree;
 	/* messages that are to be sent, and how much has been */
 	struct fl_page_msg *out;
 	unsigned nout;

@@ -3,9 +3,10 @@
  * Page requests: what a model asks of its client, and what waits for the answer.
  *
  * Each request is a group of its own. Those of one round go to the client in one write; two for
- * the same page are one. The table is as long as the client takes groups; a request that nobody
- * answers in time has failed for the model, and its number is void: an answer that still comes
- * is a stray.
+ * the same page are one. A request that nobody answers in time has failed for the model, but its
+ * place stays taken until the client answers, so that the client never holds more than it said
+ * it would; that answer is a stray. Where all places are such, the client is not answering, and
+ * what is asked now has failed already.
  */
 #include "engine_internal.h"
 
@@ -14,7 +15,10 @@
 /* A look at the socket this often though there is other work. */
 #define BUSY_LOOK 5000u
 
-#define SLOT(id)  ((id) % FL_MODEL_PAGE_REQS)
+/* No request has this number: its state is a failure. */
+#define NEVER	 UINT32_MAX
+
+#define SLOT(id) ((id) % FL_MODEL_PAGE_REQS)
 
 int fl_pages_open(struct fl_model *m, unsigned max)
 {
@@ -28,7 +32,7 @@ int fl_pages_open(struct fl_model *m, unsigned max)
 		return -ENOMEM;
 	}
 	for (unsigned i = 0; i < max; i++)
-		p->free[i] = (uint16_t)i;
+		p->free[i] = (uint16_t)(max - 1 - i);
 	p->max = p->nfree = max;
 	return 0;
 }
@@ -53,37 +57,37 @@ static struct fl_page_req *find(struct fl_pages *p, uint32_t id)
 static void release(struct fl_pages *p, struct fl_page_req *r)
 {
 	r->id = 0;
-	p->free[(p->free_at + p->nfree++) % p->max] = (uint16_t)(r - p->req);
+	p->free[p->nfree++] = (uint16_t)(r - p->req);
 }
 
 static void unref(struct fl_pages *p, struct fl_page_req *r)
 {
-	if (!--r->refs && r->state != FL_PR_WAITING)
-		release(p, r);
-}
-
-static void settle(struct fl_pages *p, struct fl_page_req *r, enum fl_model_pr_state state)
-{
-	r->state = state;
-	p->busy--;
-	if (!r->refs)
+	if (!--r->refs && !r->owed)
 		release(p, r);
 }
 
 bool fl_pages_answer(struct fl_model *m, uint32_t group, enum fl_model_pr_state state)
 {
-	struct fl_page_req *r = find(&m->pages, group);
+	struct fl_pages *p = &m->pages;
+	struct fl_page_req *r = find(p, group);
+	bool waited = r && r->owed && r->state == FL_PR_WAITING;
 
-	if (!r || r->state != FL_PR_WAITING) {
+	if (waited) {
+		fl_stat_add(state == FL_PR_SUCCESS   ? &m->stats.pr_success
+			    : state == FL_PR_INVALID ? &m->stats.pr_invalid
+						     : &m->stats.pr_failure,
+			    1);
+		r->state = state;
+		p->waiting--;
+	} else {
 		fl_stat_add(&m->stats.pr_stray, 1);
-		return false;
 	}
-	fl_stat_add(state == FL_PR_SUCCESS   ? &m->stats.pr_success
-		    : state == FL_PR_INVALID ? &m->stats.pr_invalid
-					     : &m->stats.pr_failure,
-		    1);
-	settle(&m->pages, r, state);
-	return true;
+	if (r && r->owed) {
+		r->owed = false;
+		if (!r->refs)
+			release(p, r);
+	}
+	return waited;
 }
 
 void fl_pages_drop(struct fl_model *m)
@@ -110,7 +114,8 @@ static void find_lost(struct fl_model *m)
 			continue;
 		if (p->now >= r->deadline) {
 			fl_stat_add(&m->stats.pr_lost, 1);
-			settle(p, r, FL_PR_FAILURE);
+			r->state = FL_PR_FAILURE;
+			p->waiting--;
 		} else if (r->deadline < p->overdue) {
 			p->overdue = r->deadline;
 		}
@@ -166,7 +171,7 @@ static int find_missing(const struct fl_model *m, uint64_t iova, uint64_t last, 
 
 static struct fl_page_req *same_page(struct fl_pages *p, uint64_t iova, unsigned prot)
 {
-	for (unsigned i = 0; p->busy && i < p->max; i++) {
+	for (unsigned i = 0; p->waiting && i < p->max; i++) {
 		struct fl_page_req *r = &p->req[i];
 
 		if (r->id && r->state == FL_PR_WAITING && r->iova == iova &&
@@ -178,11 +183,9 @@ static struct fl_page_req *same_page(struct fl_pages *p, uint64_t iova, unsigned
 
 static struct fl_page_req *make(struct fl_pages *p, const struct fl_vu_page_request *want)
 {
-	unsigned slot = p->free[p->free_at];
+	unsigned slot = p->free[--p->nfree];
 	struct fl_page_req *r = &p->req[slot];
 
-	p->free_at = (p->free_at + 1) % p->max;
-	p->nfree--;
 	/* 0 is no request's number */
 	if (++p->seq == UINT32_MAX / FL_MODEL_PAGE_REQS)
 		p->seq = 1;
@@ -190,8 +193,9 @@ static struct fl_page_req *make(struct fl_pages *p, const struct fl_vu_page_requ
 				   .deadline = p->now + p->timeout_ns,
 				   .id = p->seq * FL_MODEL_PAGE_REQS + slot,
 				   .prot = want->prot,
+				   .owed = true,
 				   .state = FL_PR_WAITING };
-	if (!p->busy++ || r->deadline < p->overdue)
+	if (!p->waiting++ || r->deadline < p->overdue)
 		p->overdue = r->deadline;
 	return r;
 }
@@ -231,7 +235,10 @@ int fl_model_page_request(struct fl_model *m, fl_iova_t iova, uint64_t len, unsi
 	if (!r) {
 		if (!p->nfree || p->nout == p->max) {
 			fl_stat_add(&m->stats.pr_full, 1);
-			return -EAGAIN;
+			if (p->waiting)
+				return -EAGAIN;
+			*pr = NEVER;
+			return 0;
 		}
 		r = make(p, &want);
 		put_message(p, r, &want);

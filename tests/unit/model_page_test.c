@@ -241,7 +241,45 @@ static void test_response_lost(void **state)
 	turn(r);
 	turn(r);
 	assert_int_equal(r->st.pr_lost, 2);
+	assert_int_equal(r->m->pages.nfree, 62); /* the client may be about to answer */
+}
+
+/* A client that is stopped, and then goes on: it never has more to hold than it said. */
+static void test_client_that_stops_and_goes_on(void **state)
+{
+	struct rig *r = *state;
+	uint32_t group[64];
+	struct fl_vu_page_request q;
+	unsigned n = 0;
+
+	for (unsigned k = 0; k < 3; k++) {
+		for (unsigned i = 0; i < 100; i++)
+			job(r, i, AREA + i % 64 * PG, 1, i < 64 ? FL_DMA_READ : FL_DMA_WRITE);
+		turn(r);
+		r->now += FL_MODEL_PAGE_TIMEOUT;
+		/* the last have not even been asked for, and end with the others */
+		for (unsigned i = 0; i < 3; i++)
+			turn(r);
+		for (unsigned i = 0; i < 100; i++)
+			assert_int_equal(r->d->job[i].state, JOB_FAILED);
+	}
+	while (next_request(r, &q)) {
+		assert_true(n < 64);
+		group[n++] = q.group;
+	}
+	assert_int_equal(n, 64);
+	assert_int_equal(r->st.pr_lost, 64);
+	for (unsigned i = 0; i < n; i++)
+		respond(r, group[i], FL_VU_PAGE_SUCCESS);
+	turn(r);
+	turn(r);
+	assert_int_equal(r->st.pr_stray, 64);
 	assert_int_equal(r->m->pages.nfree, 64);
+	q = parked(r, 0, 0, FL_DMA_READ);
+	grant(r, q.iova, PG, FL_DMA_READ);
+	respond(r, q.group, FL_VU_PAGE_SUCCESS);
+	turn(r);
+	assert_int_equal(r->d->job[0].state, JOB_DONE);
 }
 
 static void test_response_late_after_giving_up(void **state)
@@ -257,8 +295,10 @@ static void test_response_late_after_giving_up(void **state)
 	assert_int_equal(r->d->job[0].state, JOB_FAILED);
 	q2 = parked(r, 1, 0, FL_DMA_READ);
 	/* the answer to the first is not one to the second */
+	assert_int_equal(r->m->pages.nfree, 62);
 	respond(r, q.group, FL_VU_PAGE_INVALID);
 	turn(r);
+	assert_int_equal(r->m->pages.nfree, 63);
 	assert_int_equal(r->st.pr_stray, 1);
 	assert_int_equal(r->st.pr_invalid, 0);
 	assert_int_equal(r->d->job[1].state, JOB_PARKED);
@@ -704,7 +744,7 @@ static void test_storm_of_requests(void **state)
 		job(r, i, AREA + i % 64 * PG + i / 64, 1, i / 64 % 2 ? FL_DMA_READ : FL_DMA_WRITE);
 	for (unsigned k = 0; k < 100; k++) {
 		turn(r);
-		assert_true(r->m->pages.busy <= 64);
+		assert_true(r->m->pages.waiting <= 64);
 		/* slow: one answer a round */
 		if (next_request(r, &q)) {
 			respond(r, q.group, FL_VU_PAGE_FAILURE);
@@ -831,6 +871,7 @@ int main(void)
 		T(test_lazy_area_without_a_file),
 		T(test_access_outside_every_area),
 		T(test_response_lost),
+		T(test_client_that_stops_and_goes_on),
 		T(test_response_late_after_giving_up),
 		T(test_response_twice),
 		T(test_response_invalid_and_failure),
