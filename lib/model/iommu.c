@@ -51,9 +51,78 @@ static int check_file(int fd, uint64_t off, uint64_t size, uint64_t *page)
 	return 0;
 }
 
-static int map_file(struct fl_iommu_map *e, const struct fl_log *log, uint64_t size, int fd,
-		    uint64_t off)
+/* ---- neighbours side by side ---------------------------------------------------------- */
+
+/*
+ * A client that posts windows of its memory maps it in many small pieces. Those get addresses as
+ * far apart as their IOVAs are, in an arena that is reserved for this, so that one TLB entry can
+ * hold a run of them, and an access may cross from one to the next.
+ */
+#define ARENA_LEN (64ull << 30)
+#define SMALL_MAX (2ull << 20)
+#define RUN_MAX	  256u
+
+static void *reserve(void *at, uint64_t len)
 {
+	void *p = mmap(at, len, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0), -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* Where a small map stands; NULL: anywhere. */
+static void *place(struct fl_iommu *u, uint64_t iova, uint64_t size)
+{
+	if (size > SMALL_MAX || u->no_arena)
+		return NULL;
+	if (!u->arena) {
+		u->arena = reserve(NULL, ARENA_LEN);
+		u->no_arena = !u->arena;
+		u->arena_first = iova > ARENA_LEN / 2 ? iova - ARENA_LEN / 2 : 0;
+	}
+	if (!u->arena || iova < u->arena_first || iova - u->arena_first > ARENA_LEN - size)
+		return NULL;
+	return u->arena + (iova - u->arena_first);
+}
+
+static bool in_arena(const struct fl_iommu *u, const uint8_t *mem)
+{
+	return u->arena && mem >= u->arena && mem < u->arena + ARENA_LEN;
+}
+
+static bool follows(const struct fl_iommu_map *a, const struct fl_iommu_map *b)
+{
+	return a->last + 1 == b->first && a->base && b->base == a->base + (b->first - a->first) &&
+	       a->prot == b->prot && !a->granted[0] && !b->granted[0];
+}
+
+/* Widens the entry to the neighbours of the map that stand beside it. */
+static void widen(const struct fl_iommu *u, const struct fl_iommu_map *e, struct fl_model_tlb *t)
+{
+	const struct fl_iommu_map *a = e, *b = e, *end = u->map + u->n;
+
+	for (unsigned i = 0; i < RUN_MAX && a > u->map && follows(a - 1, a); i++)
+		a--;
+	for (unsigned i = 0; i < RUN_MAX && b + 1 < end && follows(b, b + 1); i++)
+		b++;
+	t->first = a->first;
+	t->last = b->last;
+	t->base = a->base;
+}
+
+/* ---- maps ----------------------------------------------------------------------------- */
+
+/* What failed may have left a hole, which others could get: so nothing more is put there. */
+static void mend(struct fl_iommu *u, void *at, uint64_t len)
+{
+	if (at && !reserve(at, len))
+		u->no_arena = true;
+}
+
+static int map_file(struct fl_iommu *u, struct fl_iommu_map *e, const struct fl_log *log,
+		    uint64_t size, int fd, uint64_t off)
+{
+	void *at = NULL;
 	int prot =
 		(e->prot & FL_DMA_READ ? PROT_READ : 0) | (e->prot & FL_DMA_WRITE ? PROT_WRITE : 0);
 	uint64_t page = FL_MODEL_PAGE, lead;
@@ -69,9 +138,13 @@ static int map_file(struct fl_iommu_map *e, const struct fl_log *log, uint64_t s
 	/* a client may map a part of a huge page */
 	lead = off & (page - 1);
 	e->mem_len = fl_align_up(lead + size, page);
-	p = mmap(NULL, e->mem_len, prot, MAP_SHARED | MAP_NORESERVE, fd, (off_t)(off - lead));
+	if (page == FL_MODEL_PAGE)
+		at = place(u, e->first, size);
+	p = mmap(at, e->mem_len, prot, MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED : 0), fd,
+		 (off_t)(off - lead));
 	if (p == MAP_FAILED) {
 		r = -errno;
+		mend(u, at, e->mem_len);
 		fl_warn(log, "model", "DMA map of %#llx bytes: mmap: %s%s",
 			(unsigned long long)size, strerror(-r),
 			r == -ENOMEM ? " (raise vm.max_map_count?)" : "");
@@ -154,7 +227,7 @@ int fl_iommu_map(struct fl_iommu *u, const struct fl_log *log, uint64_t iova, ui
 			return r;
 	}
 	if (fd >= 0) {
-		r = map_file(&e, log, size, fd, off);
+		r = map_file(u, &e, log, size, fd, off);
 		if (r) {
 			end_lazy(u, &e);
 			return r;
@@ -170,7 +243,10 @@ int fl_iommu_map(struct fl_iommu *u, const struct fl_log *log, uint64_t iova, ui
 static void drop(struct fl_iommu *u, struct fl_iommu_map *e)
 {
 	end_lazy(u, e);
-	if (e->mem)
+	/* in the arena the place is kept; where that fails what was there stays, out of reach */
+	if (e->mem && in_arena(u, e->mem))
+		(void)reserve(e->mem, e->mem_len);
+	else if (e->mem)
 		munmap(e->mem, e->mem_len);
 }
 
@@ -200,6 +276,10 @@ void fl_iommu_clear(struct fl_iommu *u)
 {
 	for (unsigned i = 0; i < u->n; i++)
 		drop(u, &u->map[i]);
+	if (u->arena)
+		munmap(u->arena, ARENA_LEN);
+	u->arena = NULL;
+	u->no_arena = false;
 	free(u->map);
 	u->map = NULL;
 	u->n = u->cap = 0;
@@ -315,15 +395,16 @@ void *fl_model_dma_slow(struct fl_model *m, struct fl_model_tlb *t, fl_iova_t io
 {
 	const struct fl_iommu_map *e = fl_iommu_find(&m->mmu, iova.v);
 
-	if (!e || !len || len - 1 > e->last - iova.v || (e->prot & prot) != prot || !e->base ||
-	    !fl_model_bus_master(m))
+	if (!e || !len || (e->prot & prot) != prot || !e->base || !fl_model_bus_master(m))
 		return NULL;
 	*t = (struct fl_model_tlb){ .gen = m->mmu.pub.gen,
 				    .first = e->first,
 				    .last = e->last,
 				    .base = e->base,
 				    .prot = e->prot };
-	if (e->granted[0] && !granted_run(e, t, iova.v, len, prot))
+	if (!e->granted[0])
+		widen(&m->mmu, e, t);
+	if (len - 1 > t->last - iova.v || (e->granted[0] && !granted_run(e, t, iova.v, len, prot)))
 		return NULL;
 	return t->base + (iova.v - t->first);
 }

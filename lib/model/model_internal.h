@@ -70,6 +70,11 @@ struct fl_iommu {
 	struct fl_iommu_map *map; /* sorted, disjoint */
 	unsigned n, cap;
 	uint64_t lazy_bytes;
+	/** address space where small maps that are neighbours stand side by side; NULL: none yet,
+	 * or (no_arena) none can be had */
+	uint8_t *arena;
+	uint64_t arena_first; /* the IOVA that stands at its start */
+	bool no_arena;
 };
 
 #define FL_IOMMU_LAZY	  0x100u       /* with prot: nothing of it can be reached until granted */
