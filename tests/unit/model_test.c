@@ -540,6 +540,51 @@ static void test_tlb_generations(void **state)
 	close(fd);
 }
 
+/** Small maps beside each other can be reached as one, in whatever order they came and went. */
+static void test_neighbours(void **state)
+{
+	struct fl_model *m = ((struct fixture *)*state)->m;
+	const struct fl_model_iommu *mmu = fl_model_iommu(m);
+	static const unsigned order[] = { 2, 0, 3, 1, 4 };
+	struct fl_model_tlb t = { 0 };
+	uint8_t *mem, *p;
+	int fd = memory(0x5000, &mem);
+
+	bus_master(m);
+	for (unsigned i = 0; i < 5; i++) {
+		unsigned k = order[i];
+
+		mem[k * 0x1000] = (uint8_t)(k + 1);
+		assert_int_equal(fl_model_map(m, 0x7f0000000000 + k * 0x1000, 0x1000,
+					      k < 4 ? FL_DMA_RW : FL_DMA_READ, fd, k * 0x1000ull),
+				 0);
+	}
+	p = fl_model_dma(m, mmu, &t, fl_iova(0x7f0000000000), 0x4000, FL_DMA_RW);
+	assert_non_null(p);
+	for (unsigned k = 0; k < 4; k++)
+		assert_int_equal(p[k * 0x1000], k + 1);
+	/* not where the permission is another, nor behind the last */
+	assert_null(fl_model_dma(m, mmu, &t, fl_iova(0x7f0000003fff), 2, FL_DMA_READ));
+	assert_non_null(fl_model_dma(m, mmu, &t, fl_iova(0x7f0000004000), 0x1000, FL_DMA_READ));
+	assert_null(fl_model_dma(m, mmu, &t, fl_iova(0x7f0000004000), 0x1001, FL_DMA_READ));
+	/* one that goes is no longer there, and leaves the others */
+	assert_int_equal(fl_iommu_unmap(&m->mmu, 0x7f0000001000, 0x1000), 0);
+	assert_null(fl_model_dma(m, mmu, &t, fl_iova(0x7f0000000fff), 2, FL_DMA_RW));
+	assert_null(fl_model_dma(m, mmu, &t, fl_iova(0x7f0000001000), 1, FL_DMA_RW));
+	p = fl_model_dma(m, mmu, &t, fl_iova(0x7f0000002000), 0x2000, FL_DMA_RW);
+	assert_true(p && p[0] == 3 && p[0x1000] == 4);
+	/* and another comes in its place */
+	assert_int_equal(fl_model_map(m, 0x7f0000001000, 0x1000, FL_DMA_RW, fd, 0), 0);
+	p = fl_model_dma(m, mmu, &t, fl_iova(0x7f0000000000), 0x4000, FL_DMA_RW);
+	assert_true(p && p[0] == 1 && p[0x1000] == 1 && p[0x2000] == 3);
+	/* far from the first: somewhere else, and right */
+	assert_int_equal(fl_model_map(m, 0x1000, 0x1000, FL_DMA_RW, fd, 0x2000), 0);
+	p = fl_model_dma(m, mmu, &t, fl_iova(0x1000), 0x1000, FL_DMA_RW);
+	assert_true(p && p[0] == 3);
+	munmap(mem, 0x5000);
+	close(fd);
+}
+
 static void test_many_maps(void **state)
 {
 	struct fl_model *m = ((struct fixture *)*state)->m;
@@ -691,6 +736,7 @@ int main(void)
 		T(test_full_eventfd),
 		T(test_dma_maps),
 		T(test_tlb_generations),
+		T(test_neighbours),
 		T(test_many_maps),
 		T(test_release_parts_memory),
 		T(test_quiesce_comes_first),
