@@ -23,7 +23,7 @@
 
 #define ROUNDS	 3u	  /* batches that one miss looks at, at most */
 #define AHEAD	 8u	  /* the last 1/8 of the budget: time to look for what may go */
-#define KEPT_MAX 128u	  /* posts before one section: two for each segment of a frame */
+#define KEPT_MAX 512u	  /* posts before one section: segments of a frame or a request */
 #define WAIT_NS	 2000000u /* for open sections, by who takes a range away */
 
 struct fl_dma_kept {

@@ -336,7 +336,7 @@ static void put_no_work(struct fl_sec_qp *q, struct fl_op *op, uint16_t number, 
 	q->slots[at] = (struct fl_sec_slot){ op, 0, SEC_ST_DONE };
 }
 
-/* false = no room for it now */
+/* false = no room for it now, or lazy memory that is not there */
 static SEC_APART bool put_any(struct fl_sec_qp *q, struct fl_op *op, uint16_t number)
 {
 	const struct fl_sec_session *x = (const struct fl_sec_session *)op->session;
@@ -351,6 +351,12 @@ static SEC_APART bool put_any(struct fl_sec_qp *q, struct fl_op *op, uint16_t nu
 		p.ok_mask = x->ok_mask;
 		p.ok = x->ok;
 		rc = put_by_path(&p);
+		if (rc == -EAGAIN && q->posted) {
+			fl_sec_chunks_free(q, &p.chunks);
+			p.r = (struct fl_sec_req){ 0 };
+			rc = fl_sec_post(q, op, number);
+			rc = rc ? rc : put_by_path(&p);
+		}
 	}
 	if (rc)
 		fl_sec_chunks_free(q, &p.chunks);
@@ -398,6 +404,7 @@ static inline __attribute__((always_inline)) uint16_t enqueue(struct fl_qp *qp, 
 		room = room_of(q);
 	}
 	most = n < room ? n : room;
+	fl_dma_enter(&q->posting);
 	for (i = 0; i < most; i++) {
 		struct fl_op *op = ops[i];
 		const struct fl_sec_session *x = (const struct fl_sec_session *)op->session;
@@ -409,11 +416,13 @@ static inline __attribute__((always_inline)) uint16_t enqueue(struct fl_qp *qp, 
 		if (!put_any(q, op, number))
 			break;
 	}
+	q->put = (uint16_t)(q->tail + i);
+	fl_dma_leave(&q->posting);
 	if (fl_unlikely(i < n))
 		fl_stat_add(&q->stats.full, (uint64_t)(n - i));
 	if (!i)
 		return 0;
-	q->tail = (uint16_t)(q->tail + i);
+	q->tail = q->put;
 	q->hw->sq_tail = q->tail & q->mask;
 	fl_qm_ring_sq(q->hw);
 	fl_stat_add(&q->stats.enqueued, i);

@@ -164,6 +164,7 @@ struct fl_sec_qp {
 	/* bits of an area's residency that the device cannot have unannounced: FL_LAZY, or none
 	 * where it faults */
 	uint8_t posted;
+	uint16_t put; /* requests up to here stand in the ring, be they rung or not */
 
 	/* pinned memory beside the ring */
 	uint8_t *side;
@@ -184,6 +185,7 @@ struct fl_sec_qp {
 
 	struct fl_qp_stats stats; /* written by the thread that polls, read by any */
 	struct fl_sec_mem mem;
+	struct fl_dma_queue posting;
 };
 
 static inline struct fl_sec_qp *fl_sec_qp_of(struct fl_qp *qp)
@@ -253,6 +255,13 @@ struct fl_sec_span {
 FL_MUST int fl_sec_map(struct fl_sec_qp *q, uint16_t slot, unsigned which,
 		       const struct fl_sec_span *sp, const struct fl_seg *aad, bool aad_before,
 		       uint16_t *chunks, uint64_t *addr, bool *sgl);
+/** Says which lazy memory may not go, see sec_post.c. */
+extern const struct fl_dma_queue_ops fl_sec_posted;
+/**
+ * Posts all segments of an op, so that fl_sec_map() finds them resident; requests up to `number`
+ * stand in the ring. In a section, and in another when it returns. As fl_dma_post().
+ */
+FL_MUST int fl_sec_post(struct fl_sec_qp *q, const struct fl_op *op, uint16_t number);
 void fl_sec_chunks_free(struct fl_sec_qp *q, uint16_t *chunks);
 
 #endif

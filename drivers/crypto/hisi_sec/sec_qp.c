@@ -68,9 +68,14 @@ int fl_sec_qp_setup(struct fl_cryptodev *d, uint16_t id, const struct fl_qp_conf
 	q->v3 = s->v3;
 	q->mask = (uint16_t)(desc - 1);
 	q->prefetch = c->prefetch && s->prefetch;
+	rc = fl_dma_queue_add(fl_ctx_space(d->ctx), &q->posting, &fl_sec_posted, q, 0);
+	if (rc)
+		goto no_queue;
 	*out = &q->qp;
 	return 0;
 
+no_queue:
+	fl_qm_qp_destroy(q->hw);
 no_hw:
 	fl_sec_mem_free(s, &q->mem);
 err:
@@ -82,6 +87,7 @@ void fl_sec_qp_release(struct fl_qp *qp)
 {
 	struct fl_sec_qp *q = fl_sec_qp_of(qp);
 
+	fl_dma_queue_del(&q->posting);
 	fl_qm_qp_destroy(q->hw);
 	fl_sec_mem_free(fl_sec_of(qp->dev), &q->mem);
 	free_qp(q);
@@ -89,7 +95,7 @@ void fl_sec_qp_release(struct fl_qp *qp)
 
 int fl_sec_qp_start(struct fl_sec_qp *q)
 {
-	q->head = q->tail = 0;
+	q->head = q->tail = q->put = 0;
 	q->unrung = q->done_too = 0;
 	q->watching = false;
 	/* what came back after a reset may be another kind */

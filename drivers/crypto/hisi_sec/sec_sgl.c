@@ -170,12 +170,11 @@ int fl_sec_map(struct fl_sec_qp *q, uint16_t slot, unsigned which, const struct 
 		if (!before)
 			return seg_iova(q, s, sp->prot, off, sp->len, addr);
 		if (aad_before ? off >= before : directly_before(aad, s, off)) {
+			if (aad_before)
+				return seg_iova(q, s, sp->prot, off - before, sp->len + before,
+						addr);
 			rc = seg_iova(q, s, sp->prot, off, sp->len, addr);
-			if (!rc && !aad_before)
-				rc = seg_iova(q, aad, sp->prot, 0, before, addr);
-			else
-				*addr -= before;
-			return rc;
+			return rc ? rc : seg_iova(q, aad, sp->prot, 0, before, addr);
 		}
 	}
 	*sgl = true;
