@@ -142,15 +142,17 @@ def memlock(g):
     nic = g.nic('e1000e')
     node = g.nodes(nic)
     as_user = 'su user -c "exec {}"'
+    pinned = ('--residency=pinned',)
     g.vm.out(f'chown user {node}')
     try:
-        pmd = g.testpmd([nic], before='ulimit -l unlimited', wrap=as_user).ready()
+        pmd = g.testpmd([nic], *pinned, before='ulimit -l unlimited', wrap=as_user).ready()
         need = pmd.quit()['memory']['pinned_bytes']
         true(need > 0 and need % 1024 == 0, f'{need} bytes are pinned')
-        pmd = g.testpmd([nic], before=f'ulimit -l {need // 1024}', wrap=as_user).ready()
+        pmd = g.testpmd([nic], *pinned, before=f'ulimit -l {need // 1024}', wrap=as_user).ready()
         there_and_back(nic, frames=10000)
         pmd.quit()
         refused(g, nic, 'locked', 'ulimit -l', r'limit \d{4,} KiB', wrap=as_user,
+                command=f'fl-testpmd -a {g.uri(nic)} {pinned[0]} --duration 1',
                 before=f'ulimit -l {need // 1024 - 4}')
     finally:
         g.vm.out(f'chown root {node}')

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import cases_cost as cost
 import cases_crypto as crypto
 import cases_events as events
+import cases_lazy as lazy
 import cases_linux
 import cases_models
 import cases_refused as refused
@@ -141,6 +142,8 @@ def driven():
             Case('kill -9 in mid-traffic and a clean second run', traffic.killed),
             Case('hot-plug and hot-unplug during traffic', removal.hot_plug),
             Case('unbind through sysfs during traffic', removal.unbind),
+            *(Case(f'lazy pool, {m}: little is locked, nothing is lost', lazy.small_budget, (m,))
+              for m in ('e1000', 'e1000e')),
             Case('ordinary user: memlock just large enough and just too small', refused.memlock)]
 
 
