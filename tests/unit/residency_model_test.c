@@ -652,7 +652,7 @@ static void one_op(void)
 		op_domain();
 	else if (k < 985)
 		op_settings();
-	else if (k < 990)
+	else if (k < 997)
 		t.refuse = !rnd(3);
 	else
 		check_all();
@@ -682,7 +682,7 @@ static void test_against_naive(void **state)
 	struct fl_mem_opts mo = { .kind = FL_MEM_ANON, .node = -1, .align = 2 * MIB };
 	struct fl_mem_info info;
 	struct fl_mem *mem;
-	uint64_t ops = from_env("FL_OPS", 300000);
+	uint64_t ops = from_env("FL_OPS", 1000000);
 
 	t.seed = from_env("FL_SEED", 20250731);
 	t.rnd = t.seed * 0x9e3779b97f4a7c15ull | 1;
