@@ -514,18 +514,17 @@ bool fl_dma_resident_long(const struct fl_dma_area *a, fl_iova_t iova, uint32_t 
 
 int fl_post_range(struct fl_area *a, uint64_t off, uint64_t len)
 {
-	const bool posted = posts(a->pub.space);
 	struct fl_unit all, u;
 	int rc = 0;
 
-	if (!a->pub.windows)
+	if (!a->pub.windows || !posts(a->pub.space))
 		return 0;
 	all = windows_of(a->posted, off, len);
 	for (uint64_t i = all.first; i < all.first + all.n && !rc; i++) {
 		u = fl_unit_of(all.p, i);
 		if (fl_unit_state(u) & FL_WINDOW_MAPPED)
 			fl_unit_heat(u, true);
-		else if (posted || fl_unit_pinned(u)) /* what is kept stands for who joins later */
+		else
 			rc = fl_unit_pinned(u) || make_room(u, all) ? bring(u, all, 0) : -ENOMEM;
 	}
 	return rc;
