@@ -156,14 +156,14 @@ struct fl_sec_qp {
 	struct fl_qm_qp *hw;
 	struct fl_sec_slot *slots;
 	const struct fl_dma_space *space;
+	/* bits of an area's residency that the device cannot have unannounced: FL_LAZY, or none
+	 * where it faults */
+	uint32_t posted;
 	uint16_t tail, head; /* running numbers: slot = number & mask; [head, tail) in flight */
 	uint16_t mask, cap;  /* cap: how many may be in flight */
 	uint16_t unrung;     /* completions taken since the CQ doorbell */
 	uint16_t done_too;   /* from head on: told by a completion, not handed out yet */
 	bool v3, prefetch, running;
-	/* bits of an area's residency that the device cannot have unannounced: FL_LAZY, or none
-	 * where it faults */
-	uint8_t posted;
 	uint16_t put; /* requests up to here stand in the ring, be they rung or not */
 
 	/* pinned memory beside the ring */
