@@ -134,6 +134,7 @@ struct fl_page_msg {
 struct fl_pages {
 	unsigned max;	  /* 0 = the client answers none */
 	unsigned waiting; /* for an answer that may still be in time */
+	unsigned lost;	  /* owed an answer that comes too late, if it does */
 	uint32_t seq;	  /* goes on from client to client: no number means two requests */
 	uint64_t now;	  /* as of this round */
 	uint64_t next_look;

@@ -84,6 +84,7 @@ bool fl_pages_answer(struct fl_model *m, uint32_t group, enum fl_model_pr_state 
 	}
 	if (r && r->owed) {
 		r->owed = false;
+		p->lost -= !waited;
 		if (!r->refs)
 			release(p, r);
 	}
@@ -116,6 +117,7 @@ static void find_lost(struct fl_model *m)
 			fl_stat_add(&m->stats.pr_lost, 1);
 			r->state = FL_PR_FAILURE;
 			p->waiting--;
+			p->lost++;
 		} else if (r->deadline < p->overdue) {
 			p->overdue = r->deadline;
 		}
@@ -235,7 +237,7 @@ int fl_model_page_request(struct fl_model *m, fl_iova_t iova, uint64_t len, unsi
 	if (!r) {
 		if (!p->nfree || p->nout == p->max) {
 			fl_stat_add(&m->stats.pr_full, 1);
-			if (p->waiting)
+			if (p->lost < p->max)
 				return -EAGAIN;
 			*pr = NEVER;
 			return 0;

@@ -398,6 +398,24 @@ static void test_queue_full(void **state)
 	assert_false(asked(r));
 }
 
+/* All answered, and nobody has looked: there is no place, but no failure either. */
+static void test_queue_full_of_answers(void **state)
+{
+	struct rig *r = *state;
+	struct fl_vu_page_request q;
+	fl_model_pr_t pr;
+
+	for (unsigned i = 0; i < 64; i++)
+		job(r, i, AREA + i * PG, 1, FL_DMA_READ);
+	turn(r);
+	while (next_request(r, &q))
+		respond(r, q.group, FL_VU_PAGE_FAILURE);
+	fl_engine_sockets(r->e, 0);
+	assert_int_equal(fl_model_page_request(r->m, fl_iova(AREA), 1, FL_DMA_WRITE, &pr), -EAGAIN);
+	turn(r);
+	assert_int_equal(fl_model_page_request(r->m, fl_iova(AREA), 1, FL_DMA_WRITE, &pr), 0);
+}
+
 /* ---- what is taken away ----------------------------------------------------------------- */
 
 static void test_invalidate(void **state)
@@ -877,6 +895,7 @@ int main(void)
 		T(test_response_invalid_and_failure),
 		T(test_success_without_a_grant),
 		T(test_queue_full),
+		T(test_queue_full_of_answers),
 		T(test_invalidate),
 		T(test_invalidate_during_access),
 		T(test_convert_both_ways),
