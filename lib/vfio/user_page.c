@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
-#include <unistd.h>
 
 /* Resolved in one go, before others have their turn. */
 #define RESOLVE_MAX 64u
