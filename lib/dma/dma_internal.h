@@ -118,6 +118,7 @@ struct fl_dma_domain {
 	bool gone;
 	/* of one that faults */
 	uint64_t granted_bytes;
+	uint64_t told_ns; /* that something failed */
 	struct fl_ahead ahead;
 };
 

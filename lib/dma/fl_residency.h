@@ -35,9 +35,10 @@ extern "C" {
 struct fl_residency_opts {
 	/**
 	 * Bytes that may stay mapped for devices though nothing in flight needs them, where mapping
-	 * pins memory or a device is posted to. 0 = default: half of what RLIMIT_MEMLOCK leaves to
-	 * this process, or where there is no limit a quarter of the machine's memory.
-	 * FL_BUDGET_NONE = no bound.
+	 * pins memory or a device is posted to; a budget that is set holds for every device. What
+	 * fl_mem_pin() keeps comes on top, and a device that waits for a page gets it anyway.
+	 * 0 = default: half of what RLIMIT_MEMLOCK leaves to this process, or where there is no
+	 * limit a quarter of the machine's memory. FL_BUDGET_NONE = no bound.
 	 */
 	uint64_t budget;
 	/** pages made reachable by one fault: 0 = adaptive (1 page to 2 MiB), else that many, at
@@ -68,15 +69,15 @@ enum fl_prefault {
 	FL_PREFAULT_READ,
 	/** the device will write: pages come in and may be written */
 	FL_PREFAULT_WRITE,
-	/** as WRITE for pages that are in memory now; no other page is brought in (nothing waits
-	 * for a disk) */
+	/** pages that are in memory now, with all that devices may do there; no other page is
+	 * brought in (nothing waits for a disk) */
 	FL_PREFAULT_NO_FAULT,
 };
 
 /**
  * Makes a range reachable for every device before it is used, so that no fault or miss happens
  * there; it may be evicted again, later. On a pinned area: nothing to do.
- * Errors: -EACCES (WRITE on an area that devices may only read), -ENOMEM (RLIMIT_MEMLOCK; no room
+ * Errors: -EACCES (devices may not do that with the area), -ENOMEM (RLIMIT_MEMLOCK; no room
  * under the budget), -EFAULT (no memory behind it any more), what a domain said. What was done
  * stays.
  */
@@ -99,8 +100,9 @@ FL_API FL_MUST int fl_mem_revoke(struct fl_dma_area *a, uint64_t off, uint64_t l
 FL_API FL_MUST int fl_mem_pin(struct fl_dma_area *a, uint64_t off, uint64_t len);
 FL_API FL_MUST int fl_mem_unpin(struct fl_dma_area *a, uint64_t off, uint64_t len);
 /**
- * Turns a whole mapped area into a pinned or a lazy one, under traffic. -ENOMEM, or what a domain
- * said: it stays as it was.
+ * Turns a whole mapped area into a pinned or a lazy one, under traffic; what fl_mem_pin() keeps
+ * stays. -ENOMEM, -EOPNOTSUPP (lazy: it shares an entry with others by FL_DMA_JOIN, or a device
+ * has no IOMMU), or what a domain said: it stays as it was.
  */
 FL_API FL_MUST int fl_mem_convert(struct fl_dma_area *a, enum fl_residency to);
 

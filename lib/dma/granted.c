@@ -18,6 +18,7 @@
 #define WINDOW	     (2ull << 20)
 #define WINDOW_USED  0x8000u /* a fault was granted here since the hand came by */
 #define WINDOW_COUNT 0x7fffu
+#define TELL_NS	     1000000000ull
 
 /* ---- bits ------------------------------------------------------------------------------- */
 
@@ -182,6 +183,17 @@ static struct fl_dma_mapping mapping(const struct fl_faulted *f, uint64_t from, 
 	};
 }
 
+/* A device can make this fail as often as it likes: once a second is enough. */
+static bool may_tell(struct fl_dma_domain *d)
+{
+	const uint64_t now = fl_now_ns();
+
+	if (d->told_ns && now - d->told_ns < TELL_NS)
+		return false;
+	d->told_ns = now;
+	return true;
+}
+
 int fl_granted_give(struct fl_faulted *f, uint64_t from, uint64_t end, unsigned prot,
 		    uint64_t *fresh)
 {
@@ -189,12 +201,12 @@ int fl_granted_give(struct fl_faulted *f, uint64_t from, uint64_t end, unsigned 
 	struct fl_dma_domain *d = f->domain;
 	int rc = f->area->dead ? -EFAULT : d->ops->grant(d->arg, &m);
 
-	if (rc < 0) {
+	if (rc < 0 && may_tell(d))
 		fl_warn(d->space->log, "dma",
 			"%s: IOVA 0x%" PRIx64 " + 0x%" PRIx64 " cannot be granted: %s",
 			d->ops->name, m.iova.v, m.len, strerror(-rc));
+	if (rc < 0)
 		return fl_domain_said(d, rc);
-	}
 	*fresh += mark(f, from, end, prot);
 	return 0;
 }
@@ -211,9 +223,10 @@ static int take(struct fl_faulted *f, uint64_t from, uint64_t end)
 	m = mapping(f, from, end, 0);
 	rc = d->gone ? 0 : fl_domain_said(d, d->ops->revoke(d->arg, m.iova, m.len));
 	if (rc < 0 && rc != -ENODEV) {
-		fl_err(d->space->log, "dma",
-		       "%s: IOVA 0x%" PRIx64 " + 0x%" PRIx64 " cannot be taken back: %s",
-		       d->ops->name, m.iova.v, m.len, strerror(-rc));
+		if (may_tell(d))
+			fl_err(d->space->log, "dma",
+			       "%s: IOVA 0x%" PRIx64 " + 0x%" PRIx64 " cannot be taken back: %s",
+			       d->ops->name, m.iova.v, m.len, strerror(-rc));
 		return rc;
 	}
 	unmark(f, from, end);

@@ -165,10 +165,51 @@ static void test_all_at_once(void **state)
 	fl_mem_free(t.other);
 }
 
+/* ---- one waits for another ------------------------------------------------------------------- */
+
+static bool answered;
+
+static void *asks(void *arg)
+{
+	struct rig *r = arg;
+	int rc = ask(r->dom, r->a, 0, FL_DMA_WRITE);
+
+	__atomic_store_n(&answered, true, __ATOMIC_RELEASE);
+	return (void *)(intptr_t)rc;
+}
+
+/* While pages are being freed, who asks for one waits, and gets one that is not. */
+static void test_waits_for_discard(void **state)
+{
+	struct fl_area *a;
+	pthread_t thread;
+	struct rig r;
+	void *rc;
+
+	rig_up(&r, MIB);
+	a = (struct fl_area *)r.a;
+	pthread_mutex_lock(&r.s->lock);
+	a->discards++;
+	pthread_mutex_unlock(&r.s->lock);
+	assert_int_equal(pthread_create(&thread, NULL, asks, &r), 0);
+	usleep(20 * 1000);
+	assert_false(__atomic_load_n(&answered, __ATOMIC_ACQUIRE));
+	pthread_mutex_lock(&r.s->lock);
+	assert_int_equal(r.d.pages, 0);
+	a->discards--;
+	pthread_cond_broadcast(&r.s->discarded);
+	pthread_mutex_unlock(&r.s->lock);
+	pthread_join(thread, &rc);
+	assert_null(rc);
+	assert_int_equal(r.d.pages, 1);
+	rig_down(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_at_once),
+		cmocka_unit_test(test_waits_for_discard),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
