@@ -228,4 +228,11 @@ static inline void rig_down(struct rig *r)
 	fl_mem_free(r->mem);
 }
 
+/* Where the kernel is qemu-user's, madvise() says yes and does nothing. */
+static inline void needs_madvise(void)
+{
+	if (getenv("FL_EMULATED"))
+		skip();
+}
+
 #endif

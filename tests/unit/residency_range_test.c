@@ -44,6 +44,7 @@ static void test_prefault(void **state)
 {
 	struct rig r;
 
+	needs_madvise();
 	rig_up(&r, 8 * MIB);
 	/* whole pages, in one go */
 	assert_int_equal(fl_mem_prefault(r.a, 100, MIB, FL_PREFAULT_READ), 0);
@@ -223,6 +224,7 @@ static void test_discard(void **state)
 	struct pager other = pager_new();
 	struct fl_dma_domain *dom;
 
+	needs_madvise();
 	ops.revoke = look_and_revoke;
 	for (size_t i = 0; i < FL_ARRAY_SIZE(kinds); i++) {
 		struct rig r;
@@ -318,6 +320,7 @@ static void test_discard_wrapped(void **state)
 	struct rig r;
 	uint8_t *va;
 
+	needs_madvise();
 	assert_int_equal(ftruncate(mem, 4 * PAGE), 0);
 	va = map_file(mem, MAP_SHARED);
 	assert_int_equal(discard_wrapped(&r, va, 4 * PAGE, mem), 0);
@@ -432,6 +435,7 @@ static void test_pin(void **state)
 	struct fl_dma_domain *dom;
 	struct rig r;
 
+	needs_madvise();
 	rig_up(&r, 8 * MIB);
 	assert_int_equal(fl_mem_pin(r.a, PAGE + 5, 2 * PAGE), 0); /* touches three pages */
 	assert_int_equal(r.d.pages, 3);

@@ -596,6 +596,7 @@ static void test_ahead(void **state)
 	unsigned steps = 1;
 	struct rig r;
 
+	needs_madvise();
 	rig_up(&r, 8 * MIB);
 	assert_false(fl_dma_fault_ahead(r.dom));
 	assert_int_equal(ask(r.dom, r.a, 0, R), 0);
@@ -638,6 +639,7 @@ static void test_ahead_of_nothing(void **state)
 	struct rig r;
 	uint8_t *va;
 
+	needs_madvise();
 	rig_up(&r, MIB);
 	va = r.a->va;
 	assert_int_equal(ask(r.dom, r.a, 0, W), 0);
