@@ -414,6 +414,7 @@ static int turn(struct fl_area *a, enum fl_residency to)
 	if (rc) {
 		if (fl_post_convert(a, from))
 			fl_err(s->log, "dma", "area %p could not be put back", (void *)a->pub.va);
+		(void)fl_residency_keep(a); /* domains that were put back have lost it */
 		return rc;
 	}
 	__atomic_store_n(&a->pub.residency, to, __ATOMIC_RELAXED);

@@ -576,13 +576,15 @@ static void test_convert_refused(void **state)
 	/* one of two says no: the other is put back */
 	dom = pager_add(r.s, &other);
 	assert_int_equal(ask(r.dom, r.a, 0, W), 0);
+	assert_int_equal(fl_mem_pin(r.a, 3 * PAGE, PAGE), 0);
 	other.convert = (struct fault){ .at = 1, .times = 1, .rc = -ENOMEM };
 	assert_int_equal(fl_mem_convert(r.a, FL_PINNED), -ENOMEM);
 	assert_said("cannot turn pinned");
 	assert_int_equal(r.a->residency, FL_LAZY);
 	assert_int_equal(r.d.convert.calls, 2);
 	assert_true(r.d.areas[0].m.lazy);
-	assert_int_equal(area_stats(r.a).mapped_bytes, 0);
+	assert_int_equal(area_stats(r.a).mapped_bytes, PAGE);
+	assert_int_equal(may(&r, 3), RW); /* pinned */
 	assert_int_equal(ask(r.dom, r.a, 0, W), 0);
 	assert_int_equal(may(&r, 0), RW);
 	/* gone is no refusal */
