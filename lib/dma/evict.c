@@ -21,7 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define ROUNDS	 3u	  /* batches that one miss looks at, at most */
+#define VAIN_MAX 64u	  /* windows that one miss looks at in vain */
 #define AHEAD	 8u	  /* the last 1/8 of the budget: time to look for what may go */
 #define KEPT_MAX 512u	  /* posts before one section: segments of a frame or a request */
 #define WAIT_NS	 2000000u /* for open sections, by who takes a range away */
@@ -317,10 +317,15 @@ bool fl_evict(struct fl_dma_space *s, uint64_t bytes, struct fl_unit guard)
 
 	bool enough = bytes <= ps->charged;
 
-	for (unsigned round = 0; ps->charged > target && round <= ROUNDS; round++) {
-		if (round && (ps->ncold || !demote(s, guard)))
+	sweep(s, target);
+	for (unsigned vain = 0; ps->charged > target && vain < VAIN_MAX && !ps->ncold;) {
+		uint64_t before = ps->charged;
+
+		if (!demote(s, guard))
 			break;
+		vain += ps->ncold;
 		sweep(s, target);
+		vain = ps->charged < before ? 0 : vain;
 	}
 	return enough && ps->charged <= target;
 }
