@@ -105,6 +105,27 @@ static inline bool fl_dma_resident(const struct fl_dma_area *a, fl_iova_t iova, 
 	       __atomic_load_n(&w[last], __ATOMIC_RELAXED) & FL_WINDOW_HOT;
 }
 
+/** Where buffers of up to some length are known to be resident, inside of one section. */
+struct fl_dma_spot {
+	uint64_t first, room;
+};
+
+/** Where nothing is. */
+#define FL_DMA_NOWHERE ((struct fl_dma_spot){ UINT64_MAX, 0 })
+
+static inline bool fl_dma_in_spot(struct fl_dma_spot s, fl_iova_t iova)
+{
+	return iova.v - s.first <= s.room;
+}
+
+/**
+ * For loops: a spot around [iova, iova + len), if that is resident, where others of the area of at
+ * most `most` bytes are, `most` >= len; else one that it is not in. Data plane, inside of a
+ * section.
+ */
+FL_API struct fl_dma_spot fl_dma_look(const struct fl_dma_area *a, fl_iova_t iova, uint32_t len,
+				      uint32_t most);
+
 /**
  * Maps the windows of [iova, iova + len), inside the area, if they are not. May make system calls,
  * and unmap what is cold: outside of a section. `iova` may be anything the area holds; len may be

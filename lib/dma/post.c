@@ -510,6 +510,21 @@ bool fl_dma_resident_long(const struct fl_dma_area *a, fl_iova_t iova, uint32_t 
 	return all;
 }
 
+struct fl_dma_spot fl_dma_look(const struct fl_dma_area *a, fl_iova_t iova, uint32_t len,
+			       uint32_t most)
+{
+	const uint8_t *w = __atomic_load_n(&a->windows, __ATOMIC_ACQUIRE);
+	uint64_t at = iova.v - a->iova.v, size = (uint64_t)1 << a->window_shift;
+
+	if (!w)
+		return (struct fl_dma_spot){ 0, UINT64_MAX };
+	if (!fl_dma_resident(a, iova, len))
+		return FL_DMA_NOWHERE;
+	if (most > size || (at & (size - 1)) > size - most)
+		return (struct fl_dma_spot){ iova.v, 0 };
+	return (struct fl_dma_spot){ iova.v - (at & (size - 1)), size - most };
+}
+
 /* ---- what the user asks for --------------------------------------------------------------- */
 
 int fl_post_range(struct fl_area *a, uint64_t off, uint64_t len)

@@ -91,12 +91,17 @@ static inline __attribute__((always_inline)) uint32_t refill_run(struct fl_e1000
 	if (fl_unlikely(!fl_pkt_alloc_bulk(q->pool, sw, n)))
 		return 0;
 	do {
+		struct fl_dma_spot spot = FL_DMA_NOWHERE;
+
 		fl_dma_enter(&q->posted);
 		for (; i < n; i++) {
 			fl_iova_t a = fl_iova_add(sw[i]->iova, FL_PKT_HEADROOM);
 
-			if (fl_unlikely(!fl_dma_resident(area, a, q->buf_room)))
-				break;
+			if (fl_unlikely(!fl_dma_in_spot(spot, a))) {
+				spot = fl_dma_look(area, a, q->buf_room, q->buf_room);
+				if (fl_unlikely(!fl_dma_in_spot(spot, a)))
+					break;
+			}
 			d[i].w[0] = a.v;
 			d[i].w[1] = 0;
 		}

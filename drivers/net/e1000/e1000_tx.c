@@ -403,6 +403,7 @@ static inline __attribute__((always_inline)) uint32_t tx_plain(
 	const struct fl_dma_area *area = q->area;
 	struct fl_e1000_desc *d = q->ring + q->tail;
 	struct fl_pkt **sw = q->sw + q->tail, **at = pkts, **end = pkts + n;
+	struct fl_dma_spot spot = FL_DMA_NOWHERE;
 	struct fl_pool *pool = q->pool;
 	uint64_t sum = 0;
 
@@ -418,8 +419,11 @@ static inline __attribute__((always_inline)) uint32_t tx_plain(
 			break;
 		if (paged && fl_unlikely((iova.v & page_mask) + len > page_mask + 1ull))
 			break;
-		if (fl_unlikely(!fl_dma_resident(area, iova, (uint32_t)len)))
-			break;
+		if (fl_unlikely(!fl_dma_in_spot(spot, iova))) {
+			spot = fl_dma_look(area, iova, (uint32_t)len, most);
+			if (fl_unlikely(!fl_dma_in_spot(spot, iova)))
+				break;
+		}
 		d->w[0] = iova.v;
 		d->w[1] = TXD_PLAIN | len;
 		*sw = p;
