@@ -573,8 +573,10 @@ static int join(struct fl_dma_domain *d)
 		rc = refuse_empty_windows(d);
 	if (!rc)
 		rc = replay(d);
-	if (rc)
+	if (rc) {
+		fl_fault_forget(d, NULL);
 		unlink_domain(d);
+	}
 	return rc;
 }
 

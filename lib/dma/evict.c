@@ -215,7 +215,7 @@ void fl_evict_forget(struct fl_posted *p)
 	for (struct fl_dma_queue *q = ps->queues; q; q = q->next)
 		for (unsigned i = 0; i < q->kept->n; i++)
 			if (q->kept->v[i].p == p)
-				q->kept->v[i].n = 0;
+				q->kept->v[i] = (struct fl_unit){ 0 };
 }
 
 /* ---- the clock ---------------------------------------------------------------------------- */

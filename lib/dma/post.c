@@ -355,10 +355,14 @@ static void forget_windows(struct fl_posted *p)
 {
 	struct fl_unit u;
 
-	/* an area that is pinned stands nowhere now, so it can stand as one */
-	if (!p->area->pub.windows) {
-		poster_of(p)->units -= p->whole ? 0 : p->n - 1;
+	/* an area that is pinned stands nowhere now, so it can stand as one, which nobody receives
+	 * into */
+	if (!p->area->pub.windows && !p->whole) {
+		fl_evict_forget(p);
+		for (uint64_t at = 0; next_mapped(p, &at, &u);)
+			note_unmapped(u);
 		p->whole = true;
+		note_mapped(fl_unit_of(p, 0), FL_WINDOW_MAPPED | FL_WINDOW_HOT);
 	}
 	for (uint64_t at = 0; p->area->pub.windows && next_mapped(p, &at, &u);)
 		if (!fl_unit_pinned(u))
@@ -574,12 +578,15 @@ static int settle(struct fl_posted *p)
 	p->whole |= !p->mapped;
 	for (uint64_t i = 0; i < p->n && !rc; i++) {
 		u = fl_unit_of(p, i);
-		rc = fl_unit_state(u) & FL_WINDOW_MAPPED ? 0 : bring(u, all, 0);
+		/* hot, or it might go to make room for the next one */
+		if (fl_unit_state(u) & FL_WINDOW_MAPPED)
+			fl_unit_heat(u, true);
+		else
+			rc = bring(u, all, 0);
 	}
 	p->whole &= p->mapped != 0;
 	if (rc)
 		return rc == -EAGAIN ? -ENOMEM : rc;
-	fl_unit_heat(all, true);
 	publish(p, false);
 	return 0;
 }

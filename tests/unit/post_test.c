@@ -607,10 +607,73 @@ static void test_budget_of_nothing(void **state)
 	rig_close(&r);
 }
 
+/* The kernel refuses once: no room is made of the area itself, though some was about to go. */
+static void test_turns_pinned_in_little_room(void **state)
+{
+	const struct fl_residency_opts budget = { .budget = 64 * MIB };
+	struct fl_dma_space *s = new_space();
+	struct fake d = fake_with(0, UINT64_MAX);
+	struct fl_mem m = mem_at(VA, 128 * MIB);
+	struct fl_dma_domain *dd = add(s, &d);
+	struct fl_dma_area *a;
+	struct queue q;
+	unsigned n = 0;
+
+	assert_int_equal(fl_dma_residency_set(s, &budget), 0);
+	a = map(s, &m, &lazy);
+	queue_add(s, &q, 0);
+	while (!s->poster->ncold)
+		assert_int_equal(post(&q, a, n++ * WINDOW, 1), 0);
+	assert_int_equal(d.n, n);
+	assert_false(resident(a, s->poster->cold[0].first * WINDOW, 1));
+	d.map = (struct fault){ .at = 1, .times = 1, .rc = -ENOMEM };
+	assert_int_equal(fl_mem_convert(a, FL_PINNED), 0);
+	assert_int_equal(d.n, 64);
+	assert_int_equal(mapped(a), 128 * MIB);
+	fl_dma_queue_del(&q.q);
+	unmap(a);
+	assert_int_equal(d.n, 0);
+	fl_dma_domain_remove(dd, false);
+	end(s);
+}
+
+/* What was received into stands as one after the devices went and came, and goes as one. */
+static void test_accounts_of_a_turn(void **state)
+{
+	struct fl_dma_space *s = new_space();
+	struct fake d = fake_with(0, UINT64_MAX);
+	struct fl_mem m = mem_at(VA, 8 * MIB);
+	struct fl_dma_domain *dd = add(s, &d);
+	struct fl_dma_area *a = map(s, &m, &lazy);
+	struct queue q;
+
+	queue_add(s, &q, WINDOW);
+	assert_int_equal(post(&q, a, 0, 1), 0);
+	assert_int_equal(s->poster->receive, WINDOW);
+	assert_int_equal(fl_mem_convert(a, FL_PINNED), 0);
+	assert_int_equal(d.n, 4);
+	fl_dma_domain_remove(dd, false);
+	dd = add(s, &d);
+	assert_int_equal(d.n, 1);
+	assert_int_equal(fl_mem_convert(a, FL_LAZY), 0);
+	assert_int_equal(fl_mem_revoke(a, 0, WINDOW), 0);
+	assert_int_equal(d.n, 0);
+	assert_int_equal(s->poster->mapped, 0);
+	assert_int_equal(s->poster->charged, 0);
+	assert_int_equal(s->poster->units, 0);
+	assert_int_equal(s->poster->receive, 0);
+	fl_dma_queue_del(&q.q);
+	unmap(a);
+	fl_dma_domain_remove(dd, false);
+	end(s);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_windows),
 	cmocka_unit_test(test_refused),
 	cmocka_unit_test(test_domains_come_and_go),
+	cmocka_unit_test(test_turns_pinned_in_little_room),
+	cmocka_unit_test(test_accounts_of_a_turn),
 	cmocka_unit_test(test_budget_holds),
 	cmocka_unit_test(test_used_ones_stay),
 	cmocka_unit_test(test_section_open_while_demoted),

@@ -18,7 +18,7 @@ struct pager {
 	struct fl_dma_limits limits;
 	struct fl_iova_range range;
 	struct pager_area areas[PAGER_AREAS];
-	struct fault map, grant, revoke, convert;
+	struct fault map, unmap, grant, revoke, convert;
 	/* the last grant */
 	struct fl_dma_mapping last;
 	uint64_t pages; /* reachable now, in lazy areas */
@@ -66,6 +66,8 @@ static int pager_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapp
 	struct pager *d = arg;
 	struct pager_area *a = pager_at(d, iova.v, len);
 
+	if (fault_hits(&d->unmap))
+		return d->unmap.rc;
 	if (!a || a->m.iova.v != iova.v || a->m.len != len)
 		return -EINVAL;
 	for (uint64_t p = 0; a->m.lazy && p < len / PAGE; p++)

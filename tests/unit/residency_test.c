@@ -359,6 +359,34 @@ static void test_gone_and_back(void **state)
 	rig_down(&r);
 }
 
+/* It joins, is granted what is pinned, fails at that and is gone: no area remembers it. */
+static void test_gone_while_it_joins(void **state)
+{
+	struct pager late = pager_new();
+	struct fl_mem_opts mo = { .kind = FL_MEM_MEMFD, .node = -1 };
+	struct fl_dma_opts o = { .residency = FL_LAZY };
+	struct fl_dma_domain *dom;
+	struct fl_dma_area *b;
+	struct fl_mem *mem;
+	struct rig r;
+
+	rig_up(&r, MIB);
+	assert_int_equal(fl_mem_alloc(MIB, &mo, &mem), 0);
+	b = map(r.s, mem, &o);
+	assert_int_equal(fl_mem_pin(r.a, 0, PAGE), 0);
+	assert_int_equal(fl_mem_pin(b, 0, PAGE), 0);
+	late.grant = (struct fault){ .at = 2, .times = 1, .rc = -EIO };
+	late.unmap = (struct fault){ .at = 1, .times = 1, .rc = -ENODEV };
+	assert_int_equal(fl_dma_domain_add(r.s, &pager_ops, &late, &dom), -EIO);
+	assert_null(((struct fl_area *)r.a)->faulted->next);
+	assert_null(((struct fl_area *)b)->faulted->next);
+	for (int i = 0; i < PAGER_AREAS; i++)
+		free(late.areas[i].may);
+	unmap(b);
+	fl_mem_free(mem);
+	rig_down(&r);
+}
+
 static void test_two_domains(void **state)
 {
 	struct pager late = pager_new();
@@ -703,6 +731,7 @@ int main(void)
 		cmocka_unit_test(test_two_ask_at_once),
 		cmocka_unit_test(test_refused_grants),
 		cmocka_unit_test(test_gone_and_back),
+		cmocka_unit_test(test_gone_while_it_joins),
 		cmocka_unit_test(test_two_domains),
 		cmocka_unit_test(test_area_goes),
 		cmocka_unit_test(test_kernel_resolves),
