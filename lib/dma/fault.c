@@ -121,7 +121,7 @@ static bool ahead_step(struct fl_dma_domain *d, fl_iova_t *iova, uint64_t *len)
 {
 	struct fl_area *a = fl_area_at(d->space, *iova);
 	const struct fl_faulted *f = a && !a->discards ? fl_granted_find(d, a) : NULL;
-	uint64_t off, page, step;
+	uint64_t off, page, end, step;
 
 	if (!f)
 		return false;
@@ -130,8 +130,13 @@ static bool ahead_step(struct fl_dma_domain *d, fl_iova_t *iova, uint64_t *len)
 	step = a->page_size > d->ahead.step ? a->page_size : d->ahead.step;
 	step = step < *len ? step : *len;
 	step = step < a->pub.len - off ? step : a->pub.len - off;
-	if (fl_granted_next(f, page, page + 1, FL_DMA_WRITE, true) != page ||
-	    madvise(a->pub.va + off, step, MADV_POPULATE_WRITE))
+	/* no page that was taken back meanwhile */
+	end = page + ((step - 1) >> f->shift) + 1;
+	if (fl_granted_next(f, page, end, FL_DMA_WRITE, true) != page)
+		return false;
+	end = (fl_granted_next(f, page, end, FL_DMA_WRITE, false) << f->shift) - off;
+	step = step < end ? step : end;
+	if (madvise(a->pub.va + off, step, MADV_POPULATE_WRITE))
 		return false;
 	*iova = fl_iova_add(*iova, step);
 	*len -= step;

@@ -87,8 +87,8 @@ FL_API FL_MUST int fl_mem_prefault(struct fl_dma_area *a, uint64_t off, uint64_t
  * Gives a range back to the system: first no device reaches it any more, then its pages are freed
  * and read as zeros (memory that is a private mapping of a file: as the file). Lazy areas only.
  * Errors: -EBUSY (a device that cannot fault holds a buffer there, or it is pinned: nothing was
- * done), -EOPNOTSUPP (a pinned area; memory whose pages cannot be freed: files of others), what a
- * domain said.
+ * done), -EOPNOTSUPP (a pinned area; memory whose pages cannot be freed: files of others), -EFAULT
+ * (the process took the memory away, as `watch` saw), what a domain said.
  */
 FL_API FL_MUST int fl_mem_discard(struct fl_dma_area *a, uint64_t off, uint64_t len);
 /** The first half of fl_mem_discard(): devices lose the range, its pages stay as they are. */

@@ -363,7 +363,8 @@ int fl_mem_discard(struct fl_dma_area *pub, uint64_t off, uint64_t len)
 	if (rc)
 		return rc;
 	pthread_mutex_lock(&s->lock);
-	rc = take_back(a, off, len);
+	/* what stands there now may be somebody else's */
+	rc = a->dead ? -EFAULT : take_back(a, off, len);
 	if (rc)
 		return leave(a, rc);
 	a->discards++;
@@ -407,6 +408,8 @@ static int turn(struct fl_area *a, enum fl_residency to)
 	struct fl_dma_space *s = a->pub.space;
 	int rc;
 
+	/* it has a table from now on, even where it is put back: no entry is shared with it */
+	a->flags &= ~FL_DMA_JOIN;
 	rc = fl_post_convert(a, to);
 	if (rc)
 		return rc;
@@ -419,7 +422,6 @@ static int turn(struct fl_area *a, enum fl_residency to)
 	}
 	__atomic_store_n(&a->pub.residency, to, __ATOMIC_RELAXED);
 	a->was_lazy = true;
-	a->flags &= ~FL_DMA_JOIN;
 	s->lazy_bytes += to == FL_LAZY ? a->pub.len : -a->pub.len;
 	s->kept_bytes += (to == FL_LAZY ? 1 : -1ull) * fl_pins_bytes(&a->pins);
 	/* where that fails, as was said there, a fault or a post brings it */

@@ -555,6 +555,32 @@ static void test_convert_from_pinned(void **state)
 	end(s);
 }
 
+/* One that could not turn shares no entry with a neighbour that comes later. */
+static void test_convert_refused_and_joined(void **state)
+{
+	const struct fl_dma_opts o = { .flags = FL_DMA_JOIN };
+	struct fake posted = fake_with(0, UINT64_MAX);
+	struct fl_mem left = mem_at(16 * GIB, MIB), right = mem_at(16 * GIB + MIB, MIB);
+	struct fl_dma_area *a, *b;
+	struct fl_dma_domain *dom;
+	struct rig r;
+
+	rig_up(&r, MIB);
+	dom = add(r.s, &posted);
+	a = map(r.s, &left, &o);
+	r.d.convert = (struct fault){ .at = 1, .times = 1, .rc = -EIO };
+	assert_int_equal(fl_mem_convert(a, FL_LAZY), -EIO);
+	assert_int_equal(a->residency, FL_PINNED);
+	b = map(r.s, &right, &o);
+	assert_maps(&posted, 16 * GIB, MIB);
+	assert_maps(&posted, 16 * GIB + MIB, MIB);
+	unmap(a);
+	unmap(b);
+	assert_int_equal(posted.n, 0);
+	fl_dma_domain_remove(dom, false);
+	rig_down(&r);
+}
+
 static void test_convert_refused(void **state)
 {
 	struct fl_dma_opts o = { .flags = FL_DMA_JOIN };
@@ -622,6 +648,7 @@ int main(void)
 		cmocka_unit_test(test_convert),
 		cmocka_unit_test(test_convert_from_pinned),
 		cmocka_unit_test(test_convert_refused),
+		cmocka_unit_test(test_convert_refused_and_joined),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

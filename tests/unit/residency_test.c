@@ -644,6 +644,11 @@ static void test_ahead(void **state)
 	assert_int_equal(fl_mem_discard(r.a, 2 * MIB, MIB), 0);
 	assert_false(fl_dma_fault_ahead(r.dom));
 	assert_int_equal(resident(&r), MIB - PAGE);
+	assert_int_equal(hint(&r, 768, 256 * KIB - 100), 0);
+	assert_int_equal(fl_mem_discard(r.a, 3 * MIB + PAGE, 256 * KIB - PAGE), 0);
+	while (fl_dma_fault_ahead(r.dom))
+		;
+	assert_int_equal(resident(&r), MIB);
 
 	/* more ranges than are kept: some are left out, none harms */
 	set(&r, 0, 1);

@@ -143,6 +143,7 @@ static void dead_until_unmapped(struct rig *r)
 	assert_int_equal(ask(r->dom, r->a, LEN - 1, W), -EFAULT);
 	assert_int_equal(fl_mem_prefault(r->a, 2 * MIB, PAGE, FL_PREFAULT_WRITE), -EFAULT);
 	assert_int_equal(fl_mem_convert(r->a, FL_PINNED), -EFAULT);
+	assert_int_equal(fl_mem_discard(r->a, 0, LEN), -EFAULT);
 	assert_int_equal(r->d.pages, 0);
 	unmap(r->a);
 }
