@@ -284,6 +284,15 @@ static void put_segment(struct fl_e1000_txq *q, struct tx_cursor *c, const struc
 		put_desc(q, c, iova, cmd | apart);
 }
 
+/*
+ * Who asks what the queue holds sees the descriptors before this: with those of the lap before it
+ * would take a report of then for one that all before it is done.
+ */
+static inline void set_tail(struct fl_e1000_txq *q, uint32_t tail)
+{
+	__atomic_store_n(&q->tail, (uint16_t)tail, __ATOMIC_RELEASE);
+}
+
 /* after a TSO frame, one in a single buffer is no plain one where the erratum is */
 static void note_tso(struct fl_e1000_txq *q, const struct fl_pkt *p)
 {
@@ -377,7 +386,7 @@ static E1000_APART bool tx_one_slow(struct fl_e1000_txq *q, struct fl_pkt *p)
 
 	need = (uint32_t)(c.at >= q->tail ? c.at - q->tail : c.at + q->nb_desc - q->tail);
 	q->free = (uint16_t)(q->free - need);
-	q->tail = c.at;
+	set_tail(q, c.at);
 	if (c.crossed)
 		ask_report(q, c.last);
 	note_tso(q, p);
@@ -456,7 +465,7 @@ static inline __attribute__((always_inline)) uint16_t tx_burst(struct fl_e1000_t
 		k = tx_plain(q, pkts + sent, room, &bytes, least, most, paged);
 		sent += k;
 		q->free = (uint16_t)(q->free - k);
-		q->tail = (uint16_t)(q->tail + k);
+		set_tail(q, q->tail + k);
 		if (q->tail == q->batch_end) {
 			uint16_t last = (uint16_t)(q->tail - 1);
 
