@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Draws the "iopf" rows of fl-crypto-perf --json as an SVG: what each way of faulting in loses."""
+"""Draws the "iopf" rows of fl-crypto-perf --json as an SVG, what each way of faulting in loses, and
+with --doc writes them into a page as a table."""
 import argparse
 import json
 from html import escape
@@ -11,6 +12,7 @@ COLOURS = {'1': '#d55e00', '512': '#56b4e9', 'adaptive': '#0072b2', 'prefetch': 
 NAMES = {'1': 'one page a fault', '512': '512 pages a fault', 'adaptive': 'adaptive',
          'prefetch': 'prefetch'}
 PEER, FRESH, TEXT, GRID = '#999999', '#222222', '#222222', '#d4d4d4'
+MARK = '<!-- iopf -->\n'
 FLOOR, CEILING = 0.1, 100  # % of the axis, which is logarithmic
 
 
@@ -103,15 +105,52 @@ def draw(rows):
     return '\n'.join(out + ['</svg>', ''])
 
 
+def lost(row):
+    """in %; less than nothing is noise"""
+    return f"{row['throughput_loss'] * 100:.1f}" if row else '-'
+
+
+def published(rows):
+    row = next((r for r in rows.values() if 'published' in r), None)
+    if not row:
+        return '-'
+    was = row['published']
+    return f"{was['throughput_loss'] * 100:.1f} ({was['faults']}), {NAMES[row['fault_around']]}"
+
+
+def table(rows):
+    """a line for each message and count: loss and faults of each way"""
+    lines = ['| message, MiB | times | ' + ' | '.join(NAMES.values()) +
+             ' | fresh pages alone | Kunpeng 920, published |',
+             '| --- | --- ' + '| --- ' * (len(NAMES) + 2) + '|']
+    for size, times in dict.fromkeys((r['message_bytes'], r['times']) for r in rows):
+        of = {r['fault_around']: r for r in rows if (r['message_bytes'], r['times']) == (size, times)}
+        ways = [f"{lost(of.get(n))} ({of[n]['faults']})" if n in of else '-' for n in NAMES]
+        fresh = max(r['fresh_page_loss'] for r in of.values()) * 100
+        lines.append(f'| {size >> 20} | {times} | ' + ' | '.join(ways) +
+                     f' | {fresh:.1f} | {published(of)} |')
+    return '\n'.join(lines) + '\n'
+
+
+def into(page, rows):
+    with open(page, encoding='utf-8') as f:
+        head, _, tail = f.read().split(MARK)
+    with open(page, 'w', encoding='utf-8') as f:
+        f.write(head + MARK + table(rows) + MARK + tail)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument('json')
     p.add_argument('svg')
+    p.add_argument('--doc', help='page with two marks to write the table between')
     args = p.parse_args()
     with open(args.json, encoding='utf-8') as f:
         rows = json.load(f)['iopf']
     with open(args.svg, 'w', encoding='utf-8') as f:
         f.write(draw(rows))
+    if args.doc:
+        into(args.doc, rows)
 
 
 if __name__ == '__main__':
