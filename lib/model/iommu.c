@@ -314,10 +314,11 @@ static bool next_piece(const struct fl_iommu *u, unsigned i, uint64_t iova, uint
 		       uint64_t *first, uint64_t *last)
 {
 	uint64_t end = iova + (len - 1);
-	const struct fl_iommu_map *e = &u->map[i];
+	const struct fl_iommu_map *e;
 
-	if (i >= u->n || e->first > end)
+	if (i >= u->n || u->map[i].first > end)
 		return false;
+	e = &u->map[i];
 	*first = page_of(e, iova > e->first ? iova : e->first);
 	*last = page_of(e, end < e->last ? end : e->last);
 	return true;
