@@ -595,8 +595,11 @@ static void area_unmapped_while_it_waits(void **state)
 		t.out.area = NULL;
 		for (unsigned q = 0; q < 2; q++) {
 			take(&t, fl_cryptodev_qp(t.d, (uint16_t)q), &t.ops[2 * q], 2);
-			expect(t.ops[2 * q], fault_of(&t));
-			expect(t.ops[2 * q + 1], fault_of(&t));
+			/* a V2's doorbell is a message, and who polls resolves in those: then the
+			 * ones before the last may have had their pages already */
+			for (unsigned i = 2 * q; i < 2 * q + 2; i++)
+				if (!t.v2 || i == 3 || t.ops[i]->status != FL_OP_OK)
+					expect(t.ops[i], fault_of(&t));
 		}
 		buf_close(&t.out);
 		buf_lazy(&t, &t.out, BIG);
