@@ -24,7 +24,7 @@
 #define VAIN_MAX 64u	  /* windows that one miss looks at in vain */
 #define AHEAD	 8u	  /* the last 1/8 of the budget: time to look for what may go */
 #define KEPT_MAX 512u	  /* posts before one section: segments of a frame or a request */
-#define WAIT_NS	 2000000u /* for open sections, by who takes a range away */
+#define WAIT_NS	 2000000u /* for open sections and marks, by who takes a range away */
 
 struct fl_dma_kept {
 	uint32_t seq; /* of the queue, as they were posted */
@@ -346,6 +346,7 @@ static uint64_t since(uint64_t ns)
 int fl_evict_quiesce(struct fl_dma_space *s, struct fl_unit range)
 {
 	uint64_t begin = fl_now_ns();
+	enum answer a;
 
 	if (is_kept(s, range))
 		return -EBUSY;
@@ -357,5 +358,8 @@ int fl_evict_quiesce(struct fl_dma_space *s, struct fl_unit range)
 			return -EBUSY;
 		sched_yield();
 	}
-	return is_held(s, range) == NO ? 0 : -EBUSY;
+	/* a queue that is never empty says yes of every range, until it is past the mark */
+	while ((a = is_held(s, range)) == LATER && since(begin) <= WAIT_NS)
+		sched_yield();
+	return a == NO ? 0 : -EBUSY;
 }

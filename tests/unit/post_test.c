@@ -668,12 +668,49 @@ static void test_accounts_of_a_turn(void **state)
 	end(s);
 }
 
+/* A queue that goes on without end, and only knows what came after what: 2 are in flight. */
+static uint64_t asked;
+
+static uint64_t endless_mark(void *arg)
+{
+	return asked + 2;
+}
+
+static bool endless_holds(void *arg, fl_iova_t first, fl_iova_t last, uint64_t mark)
+{
+	return mark > asked++;
+}
+
+static void test_revoke_from_an_endless_queue(void **state)
+{
+	const struct fl_dma_queue_ops endless = { .holds = endless_holds, .mark = endless_mark };
+	struct fl_dma_space *s = new_space();
+	struct fake d = fake_with(0, UINT64_MAX);
+	struct fl_mem m = mem_at(VA, 8 * MIB);
+	struct fl_dma_domain *dd = add(s, &d);
+	struct fl_dma_area *a = map(s, &m, &lazy);
+	struct queue q = { 0 };
+	int tries = 0;
+
+	assert_int_equal(fl_dma_queue_add(s, &q.q, &endless, &q, 0), 0);
+	assert_int_equal(post(&q, a, 0, 1), 0);
+	/* each is given 2 ms, all of which a busy machine may take */
+	while (fl_mem_revoke(a, 0, WINDOW))
+		assert_true(tries++ < 20);
+	assert_int_equal(d.n, 0);
+	fl_dma_queue_del(&q.q);
+	unmap(a);
+	fl_dma_domain_remove(dd, false);
+	end(s);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_windows),
 	cmocka_unit_test(test_refused),
 	cmocka_unit_test(test_domains_come_and_go),
 	cmocka_unit_test(test_turns_pinned_in_little_room),
 	cmocka_unit_test(test_accounts_of_a_turn),
+	cmocka_unit_test(test_revoke_from_an_endless_queue),
 	cmocka_unit_test(test_budget_holds),
 	cmocka_unit_test(test_used_ones_stay),
 	cmocka_unit_test(test_section_open_while_demoted),
