@@ -25,6 +25,7 @@
 #define AHEAD	 8u	  /* the last 1/8 of the budget: time to look for what may go */
 #define KEPT_MAX 512u	  /* posts before one section: segments of a frame or a request */
 #define WAIT_NS	 2000000u /* for open sections and marks, by who takes a range away */
+#define PATIENT	 16u	  /* after a wait in vain none for so many times as long */
 
 struct fl_dma_kept {
 	uint32_t seq; /* of the queue, as they were posted */
@@ -359,7 +360,11 @@ int fl_evict_quiesce(struct fl_dma_space *s, struct fl_unit range)
 		sched_yield();
 	}
 	/* a queue that is never empty says yes of every range, until it is past the mark */
-	while ((a = is_held(s, range)) == LATER && since(begin) <= WAIT_NS)
+	while ((a = is_held(s, range)) == LATER && begin >= s->poster->patient_ns &&
+	       since(begin) <= WAIT_NS)
 		sched_yield();
+	/* one that stands still would say it of each window of an area */
+	if (a == LATER && begin >= s->poster->patient_ns)
+		s->poster->patient_ns = fl_now_ns() + PATIENT * WAIT_NS;
 	return a == NO ? 0 : -EBUSY;
 }

@@ -40,6 +40,7 @@ struct fl_poster {
 	/* so much could be mapped in all as far as is known; see fl_may_map() */
 	uint64_t ceiling;
 	uint64_t told_ns;
+	uint64_t patient_ns; /* from then on marks are waited for again: last it was in vain */
 	/* the hand of the clock */
 	struct fl_posted *hand;
 	uint64_t hand_at;
