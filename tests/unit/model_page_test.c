@@ -3,6 +3,7 @@
 #include "model_page_rig.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 
 #define LAZY FL_VU_DMA_F_LAZY
@@ -31,6 +32,7 @@ static void test_grant_then_access(void **state)
 	struct job *other = job(r, 1, PINNED + 5 * PG, 1, FL_DMA_READ);
 	struct fl_vu_page_request q;
 
+	needs_speed();
 	turn(r);
 	assert_int_equal(j->state, JOB_PARKED);
 	assert_int_equal(other->state, JOB_DONE); /* not held up */
@@ -252,6 +254,7 @@ static void test_client_that_stops_and_goes_on(void **state)
 	struct fl_vu_page_request q;
 	unsigned n = 0;
 
+	needs_speed();
 	for (unsigned k = 0; k < 3; k++) {
 		for (unsigned i = 0; i < 100; i++)
 			job(r, i, AREA + i % 64 * PG, 1, i < 64 ? FL_DMA_READ : FL_DMA_WRITE);
@@ -518,6 +521,7 @@ static void test_invalidate_during_access(void **state)
 			pthread_mutex_lock(&w.lock);
 			any = w.writes != before;
 			pthread_mutex_unlock(&w.lock);
+			sched_yield();
 		}
 		assert_int_equal(invalidate(r, AREA, PG), 0);
 		assert_int_equal(

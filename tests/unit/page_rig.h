@@ -570,4 +570,11 @@ static inline void *let_go_soon(void *arg)
 	return NULL;
 }
 
+/* Where the kernel is qemu-user's, madvise() says yes and does nothing. */
+static inline void needs_madvise(void)
+{
+	if (getenv("FL_EMULATED"))
+		skip();
+}
+
 #endif

@@ -368,6 +368,7 @@ static void test_ahead_when_idle(void **state)
 	struct fix *f = *state;
 	unsigned n = 0;
 
+	needs_madvise();
 	assert_int_equal(open_link(f, &f->a), 0);
 	map_lazy(f, FL_MEM_MEMFD, FL_DMA_RW);
 	assert_int_equal(fl_dma_residency_set(f->space, &r), 0);

@@ -159,6 +159,7 @@ static void test_invalidation(void **state)
 {
 	struct fix *f = *state;
 
+	needs_madvise();
 	grant_some(f);
 	assert_int_equal(fl_mem_revoke(f->area, 4 * PAGE, 2 * PAGE), 0);
 	assert_range(next(&f->a), FL_VU_PAGE_INVALIDATE, 4, 2, 0);
@@ -189,6 +190,7 @@ static void test_invalidation_late(void **state)
 /* Who does not say that it let go is no longer talked to; the memory is the process's again. */
 static void not_given_up(struct fix *f, enum reply_how how, const char *why)
 {
+	needs_madvise();
 	grant_some(f);
 	f->a.s->invalidate = how;
 	memset(f->area->va, 1, PAGE);
