@@ -284,13 +284,6 @@ static inline void respond(struct rig *r, uint32_t group, uint32_t code)
 	send_cmd(r, FL_VU_PAGE_RESPONSE, FL_VU_F_NO_REPLY, &a, sizeof(a), -1);
 }
 
-/* A look at the socket is bounded in time, in which an emulated CPU gets less done. */
-static inline void needs_speed(void)
-{
-	if (getenv("FL_EMULATED"))
-		skip();
-}
-
 /* A request that has come; false = none. */
 static inline bool next_request(struct rig *r, struct fl_vu_page_request *out)
 {

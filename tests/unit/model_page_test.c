@@ -32,7 +32,6 @@ static void test_grant_then_access(void **state)
 	struct job *other = job(r, 1, PINNED + 5 * PG, 1, FL_DMA_READ);
 	struct fl_vu_page_request q;
 
-	needs_speed();
 	turn(r);
 	assert_int_equal(j->state, JOB_PARKED);
 	assert_int_equal(other->state, JOB_DONE); /* not held up */
@@ -254,7 +253,6 @@ static void test_client_that_stops_and_goes_on(void **state)
 	struct fl_vu_page_request q;
 	unsigned n = 0;
 
-	needs_speed();
 	for (unsigned k = 0; k < 3; k++) {
 		for (unsigned i = 0; i < 100; i++)
 			job(r, i, AREA + i % 64 * PG, 1, i < 64 ? FL_DMA_READ : FL_DMA_WRITE);
