@@ -4,6 +4,18 @@
 
 #include <fl_crypto.h>
 
+/* The next one from *i on that is asked for; moves on behind it. */
+static struct fl_cryptodev *next_dev(struct fl_ctx *ctx, struct fl_tele_req *q, unsigned *i,
+				     unsigned *number)
+{
+	struct fl_cryptodev *d;
+
+	while ((d = fl_cryptodev_at(ctx, (*i)++)))
+		if (fl_tele_wants(q, number))
+			break;
+	return d;
+}
+
 static void head(struct fl_cryptodev *d, unsigned number, struct fl_json *j)
 {
 	fl_json_open(j, NULL, '{');
@@ -17,11 +29,9 @@ void fl_tele_cryptodevs(struct fl_ctx *ctx, struct fl_tele_req *q, struct fl_jso
 	struct fl_cryptodev *d;
 	unsigned number, qps;
 
-	for (unsigned i = 0; (d = fl_cryptodev_at(ctx, i)); i++) {
+	for (unsigned i = 0; (d = next_dev(ctx, q, &i, &number));) {
 		struct fl_dev *dev = fl_cryptodev_dev(d);
 
-		if (!fl_tele_wants(q, &number))
-			continue;
 		fl_cryptodev_info(d, &info);
 		for (qps = 0; qps < info.qp_max && fl_cryptodev_qp(d, (uint16_t)qps);)
 			qps++;
@@ -59,9 +69,7 @@ void fl_tele_cryptodev_stats(struct fl_ctx *ctx, struct fl_tele_req *q, struct f
 	struct fl_cryptodev *d;
 	unsigned number;
 
-	for (unsigned i = 0; (d = fl_cryptodev_at(ctx, i)); i++) {
-		if (!fl_tele_wants(q, &number))
-			continue;
+	for (unsigned i = 0; (d = next_dev(ctx, q, &i, &number));) {
 		fl_cryptodev_info(d, &info);
 		head(d, number, j);
 		fl_json_open(j, "queue_pairs", '[');
@@ -78,9 +86,7 @@ void fl_tele_cryptodev_info(struct fl_ctx *ctx, struct fl_tele_req *q, struct fl
 	struct fl_cryptodev *d;
 	unsigned number;
 
-	for (unsigned i = 0; (d = fl_cryptodev_at(ctx, i)); i++) {
-		if (!fl_tele_wants(q, &number))
-			continue;
+	for (unsigned i = 0; (d = next_dev(ctx, q, &i, &number));) {
 		fl_cryptodev_info(d, &info);
 		head(d, number, j);
 		fl_json_u64(j, "queue_pairs_max", info.qp_max);

@@ -43,6 +43,18 @@ void fl_tele_devices(struct fl_ctx *ctx, struct fl_tele_req *q, struct fl_json *
 
 /* ---- ports ------------------------------------------------------------------------------- */
 
+/* The next one from *i on that is asked for; moves on behind it. */
+static struct fl_port *next_port(struct fl_ctx *ctx, struct fl_tele_req *q, unsigned *i,
+				 unsigned *number)
+{
+	struct fl_port *p;
+
+	while ((p = fl_port_at(ctx, (*i)++)))
+		if (fl_tele_wants(q, number))
+			break;
+	return p;
+}
+
 static void port_head(struct fl_port *p, unsigned number, struct fl_json *j)
 {
 	fl_json_open(j, NULL, '{');
@@ -74,11 +86,9 @@ void fl_tele_ports(struct fl_ctx *ctx, struct fl_tele_req *q, struct fl_json *j)
 	unsigned number;
 	char text[18];
 
-	for (unsigned i = 0; (p = fl_port_at(ctx, i)); i++) {
+	for (unsigned i = 0; (p = next_port(ctx, q, &i, &number));) {
 		const struct fl_port_conf *conf = fl_port_conf(p);
 
-		if (!fl_tele_wants(q, &number))
-			continue;
 		fl_port_info(p, &info);
 		(void)!fl_port_mac(p, &mac);
 		snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac.b[0], mac.b[1],
@@ -106,9 +116,7 @@ void fl_tele_port_stats(struct fl_ctx *ctx, struct fl_tele_req *q, struct fl_jso
 	struct fl_port *p;
 	unsigned number;
 
-	for (unsigned i = 0; (p = fl_port_at(ctx, i)); i++) {
-		if (!fl_tele_wants(q, &number))
-			continue;
+	for (unsigned i = 0; (p = next_port(ctx, q, &i, &number));) {
 		port_head(p, number, j);
 		if (!fl_port_stats(p, &s)) {
 			fl_json_u64(j, "rx_packets", s.rx_packets);
@@ -130,12 +138,10 @@ void fl_tele_port_xstats(struct fl_ctx *ctx, struct fl_tele_req *q, struct fl_js
 	struct fl_port *p;
 	unsigned number;
 
-	for (unsigned i = 0; (p = fl_port_at(ctx, i)); i++) {
+	for (unsigned i = 0; (p = next_port(ctx, q, &i, &number));) {
 		struct fl_xstat *x;
 		int n;
 
-		if (!fl_tele_wants(q, &number))
-			continue;
 		port_head(p, number, j);
 		n = fl_port_xstats(p, NULL, 0);
 		n = n < 0 ? 0 : n < XSTATS_MAX ? n : XSTATS_MAX;
@@ -167,9 +173,7 @@ void fl_tele_port_info(struct fl_ctx *ctx, struct fl_tele_req *q, struct fl_json
 	struct fl_port *p;
 	unsigned number;
 
-	for (unsigned i = 0; (p = fl_port_at(ctx, i)); i++) {
-		if (!fl_tele_wants(q, &number))
-			continue;
+	for (unsigned i = 0; (p = next_port(ctx, q, &i, &number));) {
 		fl_port_info(p, &info);
 		port_head(p, number, j);
 		fl_json_u64(j, "rx_queues_max", info.rxq_max);
@@ -246,11 +250,9 @@ void fl_tele_queues(struct fl_ctx *ctx, struct fl_tele_req *q, struct fl_json *j
 	struct fl_port *p;
 	unsigned number;
 
-	for (unsigned i = 0; (p = fl_port_at(ctx, i)); i++) {
+	for (unsigned i = 0; (p = next_port(ctx, q, &i, &number));) {
 		const struct fl_port_conf *conf = fl_port_conf(p);
 
-		if (!fl_tele_wants(q, &number))
-			continue;
 		for (uint16_t k = 0; k < conf->nb_rxq; k++)
 			if (fl_port_rxq(p, k))
 				rx_queue(fl_port_rxq(p, k), number, j);
