@@ -272,8 +272,9 @@ static void test_client_that_stops_and_goes_on(void **state)
 	assert_int_equal(r->st.pr_lost, 64);
 	for (unsigned i = 0; i < n; i++)
 		respond(r, group[i], FL_VU_PAGE_SUCCESS);
-	turn(r);
-	turn(r);
+	/* a look at the socket takes in what its short time allows */
+	for (unsigned i = 0; i < 64 && r->st.pr_stray < 64; i++)
+		turn(r);
 	assert_int_equal(r->st.pr_stray, 64);
 	assert_int_equal(r->m->pages.nfree, 64);
 	q = parked(r, 0, 0, FL_DMA_READ);
