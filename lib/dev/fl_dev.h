@@ -9,6 +9,7 @@
  *                 iommu=auto|iommufd|container|noiommu
  *                 group-fd=N,container-fd=N  or  cdev-fd=N,iommu-fd=N     open ones
  *                 opener=/run/x.sock         ask a privileged opener for them
+ *                 faults=on|off              off: lazy memory is posted in any case
  *             model:NAME,key=value,...   a model of our own (fl_model_enable() adds the scheme)
  */
 #ifndef FL_DEV_H

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPTIONS "iommu=, group-fd=, container-fd=, cdev-fd=, iommu-fd= and opener="
+#define OPTIONS "iommu=, group-fd=, container-fd=, cdev-fd=, iommu-fd=, opener= and faults="
 
-enum option { IOMMU, GROUP_FD, CONTAINER_FD, CDEV_FD, IOMMU_FD, OPENER };
+enum option { IOMMU, GROUP_FD, CONTAINER_FD, CDEV_FD, IOMMU_FD, OPENER, FAULTS };
 
 #define CONTAINER_FDS (1u << GROUP_FD | 1u << CONTAINER_FD)
 #define IOMMUFD_FDS   (1u << CDEV_FD | 1u << IOMMU_FD)
@@ -26,6 +26,7 @@ static const struct {
 	[CDEV_FD] = { "cdev-fd", offsetof(struct fl_vfio_open, cdev_fd) },
 	[IOMMU_FD] = { "iommu-fd", offsetof(struct fl_vfio_open, iommu_fd) },
 	[OPENER] = { "opener" },
+	[FAULTS] = { "faults" },
 };
 
 static const char *const backends[] = { [FL_VFIO_AUTO] = "auto",
@@ -98,6 +99,10 @@ static int set_option(struct fl_pci_uri *u, enum option o, const char *value)
 		u->how.opener = u->opener;
 		return 0;
 	}
+	if (o == FAULTS) {
+		u->how.no_faults = !strcmp(value, "off");
+		return u->how.no_faults || !strcmp(value, "on") ? 0 : -EINVAL;
+	}
 	fd = fl_uri_fd(value);
 	if (fd < 0)
 		return -EINVAL;
@@ -123,6 +128,8 @@ static const char *parse_option(struct fl_pci_uri *u, const char *text, unsigned
 		return NULL;
 	if (o == IOMMU)
 		return "want auto, iommufd, container or noiommu";
+	if (o == FAULTS)
+		return "want on or off";
 	return o == OPENER ? "want a socket's path of 1 to 107 bytes"
 			   : "want the number of an open file descriptor";
 }

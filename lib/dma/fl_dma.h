@@ -25,6 +25,7 @@ extern "C" {
 
 struct fl_dma_space;
 struct fl_dma_domain;
+struct fl_residency_stats;
 
 #define FL_DMA_READ  1u /* the device may read */
 #define FL_DMA_WRITE 2u /* the device may write */
@@ -181,7 +182,7 @@ struct fl_dma_domain_ops {
 	/** sets *unmapped to the bytes really unmapped */
 	int (*unmap)(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped);
 
-	/* of a domain that faults, and which fl_dma_fault() resolves for */
+	/* of a domain that faults; where it `resolves`, of these revoke() alone */
 
 	/** [m->iova, m->iova + m->len) of a lazy area can be reached with m->prot from now on; a
 	 * part of it may be already, with less */
@@ -195,6 +196,24 @@ struct fl_dma_domain_ops {
 	 * lost.
 	 */
 	int (*convert)(void *arg, const struct fl_dma_mapping *m);
+
+	/* of one that `resolves`: a range is whole pages of one area */
+
+	/**
+	 * Makes a range reachable with m->prot before a fault asks for it; resident: pages that are
+	 * in memory now, no other
+	 */
+	int (*prefault)(void *arg, const struct fl_dma_mapping *m, bool resident);
+	/** keeps a range reachable (pinned), whatever it was; or lets it come and go, if it did not
+	 */
+	int (*hold)(void *arg, fl_iova_t iova, uint64_t len, bool on);
+	/** pages that one fault may bring, as fl_residency_opts.fault_around */
+	int (*around)(void *arg, uint32_t pages);
+	/**
+	 * Fills what it knows: of the area there, or (len 0) of the domain since it began; mapped,
+	 * locked, and what counts up
+	 */
+	int (*counts)(void *arg, fl_iova_t iova, uint64_t len, struct fl_residency_stats *out);
 
 	/* the rest may be NULL: the domain cannot */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Containers: made, checked, tied to the space. */
 #include "container_internal.h"
+#include "kernel_abi.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -65,18 +66,45 @@ static int start_iommu(const struct fl_vk_dev *d, int fd, int group_fd, int iomm
 	return rc < 0 ? rc : 0;
 }
 
+bool fl_vk_ctnr_knows_faults(const struct fl_vk_dev *d, int fd)
+{
+	return !d->pci.noiommu && !d->how.no_faults &&
+	       fl_vk_ioctl(fd, VFIO_CHECK_EXTENSION, (void *)FL_VFIO_TYPE1_FAULT_IOMMU) > 0;
+}
+
+bool fl_vk_ctnr_would_fault(const struct fl_vk_dev *d, int fd, int group_fd)
+{
+	bool ready;
+
+	if (!fl_vk_ctnr_knows_faults(d, fd) ||
+	    fl_vk_ioctl(group_fd, VFIO_GROUP_SET_CONTAINER, &fd) < 0)
+		return false;
+	ready = fl_vk_ioctl(fd, VFIO_SET_IOMMU, (void *)FL_VFIO_TYPE1_FAULT_IOMMU) >= 0 &&
+		fl_vk_type1_ready(fd);
+	(void)fl_vk_ioctl(group_fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
+	return ready;
+}
+
+/* Mappings that may fault do not matter to a device that cannot. */
+static int choose_iommu(const struct fl_vk_dev *d, int fd)
+{
+	if (d->pci.noiommu)
+		return VFIO_NOIOMMU_IOMMU;
+	return fl_vk_ctnr_knows_faults(d, fd) ? FL_VFIO_TYPE1_FAULT_IOMMU : VFIO_TYPE1v2_IOMMU;
+}
+
 static int join_space(struct fl_vk_ctnr *c)
 {
 	if (c->noiommu)
 		fl_warn(c->k->log, "vfio",
 			"no IOMMU: the device can read and write all memory of this machine, and nothing stops a wrong descriptor; the kernel is tainted");
+	c->faults = c->iommu == FL_VFIO_TYPE1_FAULT_IOMMU && fl_vk_type1_ready(c->fd);
 	return fl_dma_domain_add(c->k->space, c->noiommu ? &fl_vk_noiommu_ops : &fl_vk_type1_ops, c,
 				 &c->domain);
 }
 
 int fl_vk_ctnr_create(struct fl_vk_dev *d, int fd, int group_fd, struct fl_vk_ctnr **out)
 {
-	int iommu = d->pci.noiommu ? VFIO_NOIOMMU_IOMMU : VFIO_TYPE1v2_IOMMU;
 	struct fl_vk_ctnr *c = calloc(1, sizeof(*c));
 	int rc;
 
@@ -87,10 +115,11 @@ int fl_vk_ctnr_create(struct fl_vk_dev *d, int fd, int group_fd, struct fl_vk_ct
 	c->k = d->k;
 	c->fd = fd;
 	c->noiommu = d->pci.noiommu;
-	rc = check_api(d, fd, iommu);
+	c->iommu = choose_iommu(d, fd);
+	rc = check_api(d, fd, c->iommu);
 	if (rc)
 		goto destroy;
-	rc = start_iommu(d, fd, group_fd, iommu);
+	rc = start_iommu(d, fd, group_fd, c->iommu);
 	if (rc)
 		goto destroy;
 	rc = join_space(c);

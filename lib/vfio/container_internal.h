@@ -22,8 +22,11 @@ struct fl_vk_ctnr {
 	struct fl_vk_group *groups;
 	struct fl_dma_domain *domain;
 	int fd;
+	int iommu; /* VFIO_..._IOMMU */
 	bool noiommu;
-	bool told; /* what was assumed, because the kernel does not say */
+	bool faults; /* it was READY when it became a domain, and no group that spoils it is let in
+		      */
+	bool told;   /* what was assumed, because the kernel does not say */
 
 	/* the rest is the domain's, held by the space's lock: what GET_INFO said last */
 	struct fl_iova_range *ranges;
@@ -39,6 +42,13 @@ struct fl_vk_ctnr {
  * @fd  an open /dev/vfio/vfio, taken over, closed on error too
  */
 FL_MUST int fl_vk_ctnr_create(struct fl_vk_dev *d, int fd, int group_fd, struct fl_vk_ctnr **out);
+/** Whether the kernel of this container has mappings that fault, and the device wants them. */
+bool fl_vk_ctnr_knows_faults(const struct fl_vk_dev *d, int fd);
+/**
+ * Whether mappings of a new container with the group would fault, which the kernel tells only once
+ * it is in one. @fd  an open /dev/vfio/vfio that no group is in, and is in none afterwards
+ */
+bool fl_vk_ctnr_would_fault(const struct fl_vk_dev *d, int fd, int group_fd);
 /** Takes the domain out of the space. The group is in the container still, its devices closed. */
 void fl_vk_ctnr_leave_space(struct fl_vk_ctnr *c);
 /** Closes the container, which has no group any more. */
@@ -50,5 +60,14 @@ void fl_vk_ctnr_refused(const struct fl_vk_dev *d, const char *what, int rc);
 extern const struct fl_dma_domain_ops fl_vk_type1_ops, fl_vk_noiommu_ops;
 /** Reads VFIO_IOMMU_GET_INFO. -EPROTO where the answer makes no sense. */
 FL_MUST int fl_vk_type1_info(struct fl_vk_ctnr *c);
+/** Whether every device of the container at `fd` takes recoverable faults now; no lock. */
+bool fl_vk_type1_ready(int fd);
+
+/* type1_fault.c: of a container whose mappings fault */
+int fl_vk_type1_revoke(void *arg, fl_iova_t iova, uint64_t len);
+int fl_vk_type1_prefault(void *arg, const struct fl_dma_mapping *m, bool resident);
+int fl_vk_type1_hold(void *arg, fl_iova_t iova, uint64_t len, bool on);
+int fl_vk_type1_around(void *arg, uint32_t pages);
+int fl_vk_type1_counts(void *arg, fl_iova_t iova, uint64_t len, struct fl_residency_stats *out);
 
 #endif

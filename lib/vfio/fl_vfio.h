@@ -122,7 +122,9 @@ FL_API FL_MUST int fl_vfio_user_open(struct fl_dma_space *space, const char *pat
 /* ---- kernel VFIO ---------------------------------------------------------------------- */
 
 enum fl_vfio_backend {
-	FL_VFIO_AUTO,	   /* iommufd where kernel and user can, else container */
+	/* container where the kernel resolves the device's faults there, else iommufd where kernel
+	 * and user can, else container */
+	FL_VFIO_AUTO,
 	FL_VFIO_CONTAINER, /* group, container, type1 v2 */
 	FL_VFIO_IOMMUFD,   /* device cdev and /dev/iommu (Linux 6.6 on) */
 	FL_VFIO_NOIOMMU,   /* a group without IOMMU: the device reaches all memory */
@@ -158,8 +160,10 @@ struct fl_vfio_open {
 	int iommu_fd, cdev_fd;	    /* /dev/iommu, /dev/vfio/devices/vfioN */
 	/** UNIX socket of an opener (apps/opener) that opens them for us; NULL = none */
 	const char *opener;
+	/** lazy memory is posted, though the device and the kernel may be able to fault */
+	bool no_faults;
 };
-#define FL_VFIO_OPEN_DEFAULT ((struct fl_vfio_open){ FL_VFIO_AUTO, -1, -1, -1, -1, NULL })
+#define FL_VFIO_OPEN_DEFAULT ((struct fl_vfio_open){ FL_VFIO_AUTO, -1, -1, -1, -1, NULL, false })
 
 /**
  * Takes a PCI device that is bound to vfio-pci ("0000:01:00.0") and joins it to the space.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Groups: opened, put into a container, shared by their devices. */
 #include "container_internal.h"
+#include "kernel_abi.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -27,25 +28,31 @@ int fl_vk_group_fd(const struct fl_vfio_kernel *k, int group)
 
 /* ---- opening a group ------------------------------------------------------------------ */
 
+static int open_quietly(const struct fl_vk_dev *d, const char *name, char **path)
+{
+	int fd;
+
+	if (asprintf(path, "%s/vfio/%s", d->k->dev, name) < 0) {
+		*path = NULL;
+		return -ENOMEM;
+	}
+	fd = open(*path, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 static int open_node(const struct fl_vk_dev *d, const char *name)
 {
 	char *path;
-	int fd;
+	int fd = open_quietly(d, name, &path);
 
-	if (asprintf(&path, "%s/vfio/%s", d->k->dev, name) < 0)
-		return -ENOMEM;
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0) {
-		fd = -errno;
-		if (fd == -EBUSY)
-			fl_err(d->k->log, "vfio",
-			       "%s: %s is in use, which one process can be at a time: `fuser -v %s` names it",
-			       d->pci.address, path, path);
-		else if (fd == -EPERM && d->pci.noiommu) /* whatever the file's mode is */
-			fl_vk_ctnr_refused(d, path, fd);
-		else
-			fl_vk_refused(d, path, fd);
-	}
+	if (fd == -EBUSY)
+		fl_err(d->k->log, "vfio",
+		       "%s: %s is in use, which one process can be at a time: `fuser -v %s` names it",
+		       d->pci.address, path, path);
+	else if (fd == -EPERM && d->pci.noiommu) /* whatever the file's mode is */
+		fl_vk_ctnr_refused(d, path, fd);
+	else if (fd < 0 && path)
+		fl_vk_refused(d, path, fd);
 	free(path);
 	return fd;
 }
@@ -58,14 +65,19 @@ static int take_fd(int *fd)
 	return taken;
 }
 
+static const char *group_name(const struct fl_vk_dev *d, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s%d", d->pci.noiommu ? "noiommu-" : "", d->pci.group);
+	return buf;
+}
+
 static int open_group(struct fl_vk_dev *d)
 {
 	char name[32];
 
 	if (d->how.group_fd >= 0)
 		return take_fd(&d->how.group_fd);
-	snprintf(name, sizeof(name), "%s%d", d->pci.noiommu ? "noiommu-" : "", d->pci.group);
-	return open_node(d, name);
+	return open_node(d, group_name(d, name, sizeof(name)));
 }
 
 static int open_container(struct fl_vk_dev *d)
@@ -97,6 +109,49 @@ static int check_status(const struct fl_vk_dev *d, int fd)
 		return -EBUSY;
 	}
 	return 0;
+}
+
+/* ---- what a container would do ---------------------------------------------------------- */
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* By a group that is opened for this, or that an opener hands out (and is kept, if so). */
+static bool group_would_fault(struct fl_vk_dev *d, int container)
+{
+	bool would = false;
+	char name[32], *path = NULL;
+	int fd;
+
+	if (d->how.opener)
+		fd = fl_vk_ask_opener(d, FL_VFIO_CONTAINER) ? -1 : d->how.group_fd;
+	else
+		fd = open_quietly(d, group_name(d, name, sizeof(name)), &path);
+	free(path);
+	if (fd >= 0)
+		would = fl_vk_ctnr_would_fault(d, container, fd);
+	if (!d->how.opener) {
+		close_fd(&fd);
+	} else if (!would) {
+		close_fd(&d->how.group_fd);
+		close_fd(&d->how.container_fd);
+	}
+	return would;
+}
+
+bool fl_vk_container_would_fault(struct fl_vk_dev *d)
+{
+	char *path;
+	int fd = open_quietly(d, "vfio", &path);
+	bool would = fd >= 0 && fl_vk_ctnr_knows_faults(d, fd) && group_would_fault(d, fd);
+
+	free(path);
+	close_fd(&fd);
+	return would;
 }
 
 /* ---- joining a container -------------------------------------------------------------- */
@@ -134,6 +189,8 @@ static int join_one(struct fl_vk_dev *d, struct fl_vk_ctnr *c, int group_fd)
 	}
 	/* what all its groups reach is less than what the others did */
 	rc = fl_dma_domain_check(c->domain);
+	if (!rc && c->faults && !fl_vk_type1_ready(c->fd))
+		rc = -EAGAIN; /* lazy memory that is to come would have to be pinned for all */
 	if (rc) {
 		leave(d, group_fd);
 		check_again(c);
@@ -141,20 +198,52 @@ static int join_one(struct fl_vk_dev *d, struct fl_vk_ctnr *c, int group_fd)
 	return rc;
 }
 
+/* A container of this kind that takes the group; -EAGAIN = none does. */
+static int join_any(struct fl_vk_dev *d, int group_fd, bool faults, struct fl_vk_ctnr **out)
+{
+	int rc = -EAGAIN;
+
+	for (struct fl_vk_ctnr *c = d->k->containers; c && rc == -EAGAIN; c = c->next) {
+		if (c->noiommu != d->pci.noiommu || c->faults != faults)
+			continue;
+		rc = join_one(d, c, group_fd);
+		*out = c;
+	}
+	return rc;
+}
+
+/* Whether it would fault in a container of its own, and there is another where it would not. */
+static bool better_alone(struct fl_vk_dev *d, int group_fd)
+{
+	const struct fl_vk_ctnr *c = d->k->containers;
+	int fd, given = d->how.container_fd;
+	bool better;
+
+	while (c && (c->faults || c->noiommu != d->pci.noiommu))
+		c = c->next;
+	if (!c || !fl_vk_ctnr_knows_faults(d, c->fd))
+		return false;
+	fd = given >= 0 ? given : open_container(d);
+	better = fd >= 0 && fl_vk_ctnr_would_fault(d, fd, group_fd);
+	if (fd >= 0 && given < 0)
+		close(fd);
+	return better;
+}
+
+/*
+ * Groups that fault share containers among themselves, and so do the others: one that cannot fault
+ * would have all lazy memory of its container pinned.
+ */
 static int join(struct fl_vk_dev *d, int group_fd, struct fl_vk_ctnr **out)
 {
 	struct fl_vfio_kernel *k = d->k;
 	int rc, fd;
 
-	for (struct fl_vk_ctnr *c = k->containers; c; c = c->next) {
-		if (c->noiommu != d->pci.noiommu)
-			continue;
-		rc = join_one(d, c, group_fd);
-		if (rc == -EAGAIN)
-			continue;
-		*out = c;
+	rc = d->how.no_faults ? -EAGAIN : join_any(d, group_fd, true, out);
+	if (rc == -EAGAIN && !better_alone(d, group_fd))
+		rc = join_any(d, group_fd, false, out);
+	if (rc != -EAGAIN)
 		return rc;
-	}
 	fd = open_container(d);
 	if (fd < 0)
 		return fd;
@@ -271,6 +360,12 @@ static int ctnr_attach(struct fl_vk_dev *d)
 	}
 	d->fd = fd;
 	d->group = g;
+	d->dev.faults = g->c->faults;
+	if (!d->how.no_faults)
+		d->posted_because =
+			g->c->iommu == FL_VFIO_TYPE1_FAULT_IOMMU
+				? "device and IOMMU take no recoverable faults together (PCIe ATS and PRI, or SMMU stall)"
+				: "this kernel's type1 maps nothing on faults (kernel-patches make it)";
 	g->ndevs++;
 	return 0;
 }
@@ -290,4 +385,5 @@ const struct fl_vk_backend fl_vk_container = {
 	.name = "container",
 	.attach = ctnr_attach,
 	.detach = ctnr_detach,
+	.resolver = "the kernel: nothing of it is pinned",
 };

@@ -301,6 +301,7 @@ static void iommufd_detach(struct fl_vk_dev *d)
 
 const struct fl_vk_backend fl_vk_iommufd = {
 	.name = "iommufd",
+	.resolver = "this process",
 	.attach = iommufd_attach,
 	.detach = iommufd_detach,
 };

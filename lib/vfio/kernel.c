@@ -96,6 +96,8 @@ static void choose_backend(struct fl_vk_dev *d)
 		break;
 	case FL_VFIO_AUTO:
 		why = not_iommufd(d);
+		if (!why && fl_vk_container_would_fault(d))
+			why = "the kernel resolves its faults there";
 		d->backend = why ? &fl_vk_container : &fl_vk_iommufd;
 		why = why ? why : "iommufd and the device's cdev are there";
 		break;
@@ -140,16 +142,33 @@ static int look(struct fl_vk_dev *d, const char *address)
 
 /* ---- taking a device ------------------------------------------------------------------ */
 
+/* How lazy memory meets it: the best that device, IOMMU and kernel have together. */
+static void say_residency(const struct fl_vk_dev *d)
+{
+	if (d->dev.faults)
+		fl_info(d->k->log, "vfio", "%s: lazy memory comes as it faults, resolved by %s",
+			d->pci.address, d->backend->resolver);
+	else
+		fl_info(d->k->log, "vfio", "%s: lazy memory is posted: %s", d->pci.address,
+			d->posted_because);
+}
+
 /* With pci and backend set. */
 static int take(struct fl_vk_dev *d)
 {
-	int rc = d->backend->attach(d);
+	int rc;
 
+	d->dev.faults = false;
+	d->posted_because = d->how.no_faults ? "asked for (faults=off)"
+					     : "its way into the kernel knows no faults";
+	rc = d->backend->attach(d);
 	if (rc)
 		return rc;
 	rc = fl_vk_dev_init(d);
 	if (rc)
 		d->backend->detach(d);
+	else
+		say_residency(d);
 	return rc;
 }
 

@@ -2,7 +2,8 @@
 /*
  * The kernel's interface that came after Linux 6.1, whose headers this builds with: device cdevs
  * of VFIO (6.6) and iommufd (6.2 on; page tables of one's own, dirty log and device information
- * 6.6 to 6.8). The names are ours, so that newer headers do not collide.
+ * 6.6 to 6.8); and mappings of a container that fault, by the patches in kernel-patches. The names
+ * are ours, so that newer headers do not collide.
  */
 #ifndef FL_KERNEL_ABI_H
 #define FL_KERNEL_ABI_H
@@ -34,6 +35,53 @@ struct fl_abi_detach_pt {
 /* of struct vfio_pci_hot_reset_info: group_id is an id on the iommufd, or this: held by others */
 #define FL_VFIO_HOT_RESET_DEV_ID   1u
 #define FL_VFIO_HOT_RESET_NOT_OURS UINT32_MAX
+
+/* ---- containers whose mappings may fault (kernel-patches) -------------------------------- */
+
+/** VFIO_CHECK_EXTENSION and VFIO_SET_IOMMU: type1 v2, and then mappings may fault */
+#define FL_VFIO_TYPE1_FAULT_IOMMU 64
+/** VFIO_IOMMU_MAP_DMA: nothing is pinned, pages are mapped as devices ask for them */
+#define FL_VFIO_DMA_MAP_FLAG_FAULT (1u << 8)
+
+#define FL_VFIO_INFO_CAP_FAULT	   64u
+/** every device of the container takes recoverable faults, and there is one */
+#define FL_VFIO_FAULT_READY 1u
+
+struct fl_abi_info_cap_fault {
+	struct vfio_info_cap_header header;
+	uint32_t flags;
+	uint32_t around, around_max; /* pages by one fault: 0 = adaptive, 1 = off */
+	uint32_t reserved;
+	uint64_t ops; /* bit n: operation n is known */
+};
+
+enum {
+	FL_VFIO_FAULT_PREFAULT = 1,
+	FL_VFIO_FAULT_PIN,
+	FL_VFIO_FAULT_UNPIN,
+	FL_VFIO_FAULT_REVOKE,
+	FL_VFIO_FAULT_AROUND, /* of the container, to `value`; no range */
+	FL_VFIO_FAULT_STATS,  /* a mapping, or (size 0) the container with what is gone */
+};
+
+/* how PREFAULT brings pages in */
+#define FL_VFIO_FAULT_READ     1u
+#define FL_VFIO_FAULT_WRITE    2u
+#define FL_VFIO_FAULT_NO_FAULT 4u
+
+struct fl_abi_fault {
+	uint32_t argsz, flags, op, value;
+	uint64_t iova, size;
+	uint64_t data; /* STATS: where to; PREFAULT: pages that can be reached newly */
+};
+#define FL_VFIO_IOMMU_FAULT _IO(VFIO_TYPE, VFIO_BASE + 27)
+
+struct fl_abi_fault_stats {
+	uint32_t argsz, flags;
+	uint64_t mapped_bytes, pinned_bytes;
+	uint64_t faults, pages, spurious, upgrades, invalid, denied, failed, invalidations;
+	uint64_t prefaulted, latency_ns, latency[16];
+};
 
 /* ---- iommufd: every structure begins with its size -------------------------------------- */
 
@@ -123,6 +171,9 @@ struct fl_abi_get_dirty {
 static_assert(sizeof(struct fl_abi_bind_iommufd) == 16, "kernel ABI");
 static_assert(sizeof(struct fl_abi_attach_pt) == 12, "kernel ABI");
 static_assert(sizeof(struct fl_abi_detach_pt) == 8, "kernel ABI");
+static_assert(sizeof(struct fl_abi_info_cap_fault) == 32, "kernel ABI");
+static_assert(sizeof(struct fl_abi_fault) == 40, "kernel ABI");
+static_assert(sizeof(struct fl_abi_fault_stats) == 232, "kernel ABI");
 static_assert(sizeof(struct fl_abi_destroy) == 8, "kernel ABI");
 static_assert(sizeof(struct fl_abi_ioas_alloc) == 12, "kernel ABI");
 static_assert(sizeof(struct fl_abi_allow_iovas) == 24, "kernel ABI");

@@ -17,9 +17,11 @@ struct fl_vk_dev;
 
 struct fl_vk_backend {
 	const char *name;
+	const char *resolver; /* who resolves the faults of its devices */
 	/**
-	 * Takes the device that d->pci describes: sets d->fd (VFIO_DEVICE_* works on it) and joins
-	 * its domain to the space. `how` is d->how; descriptors used up are set to -1 in it.
+	 * Takes the device that d->pci describes: sets d->fd (VFIO_DEVICE_* works on it), joins
+	 * its domain to the space and says whether it faults (dev.faults, posted_because). `how` is
+	 * d->how; descriptors used up are set to -1 in it.
 	 */
 	int (*attach)(struct fl_vk_dev *d);
 	/** Undoes attach, closes d->fd; the last device of a container or iommufd ends it. */
@@ -46,6 +48,8 @@ struct fl_vk_dev {
 	const struct fl_vk_backend *backend;
 	struct fl_vfio_pci pci;
 	struct fl_vfio_open how; /* opener is a copy of ours */
+	/** set by attach where dev.faults is not: why lazy memory is posted to it */
+	const char *posted_because;
 	/** who uses fd holds it; kdev.c takes it for writing around release and reattach */
 	pthread_rwlock_t lock;
 	int fd; /* the device; -1 = released */
@@ -84,6 +88,8 @@ bool fl_vk_is_cdev(const struct fl_vfio_kernel *k, const struct fl_vfio_pci *p, 
 
 /* group.c: of a group whose devices are open through a container, else -1 */
 int fl_vk_group_fd(const struct fl_vfio_kernel *k, int group);
+/** group.c: whether its group can be had and, in a container, lazy memory would come by faults. */
+bool fl_vk_container_would_fault(struct fl_vk_dev *d);
 
 /* kdev.c: the operations of a device that has its fd, whatever the backend */
 extern const struct fl_vfio_ops fl_vk_container_ops, fl_vk_iommufd_ops; /* differ in name */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The type1 IOMMU of a container as a DMA domain. All under the space's lock. */
 #include "container_internal.h"
+#include "kernel_abi.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,6 +11,10 @@
 
 /* Type1's own default, which kernels without the DMA_AVAIL capability (before 5.10) keep too. */
 #define ENTRIES_DEFAULT 65535u
+
+#define OPS_NEEDED                                                                            \
+	(1u << FL_VFIO_FAULT_PREFAULT | 1u << FL_VFIO_FAULT_PIN | 1u << FL_VFIO_FAULT_UNPIN | \
+	 1u << FL_VFIO_FAULT_REVOKE | 1u << FL_VFIO_FAULT_AROUND | 1u << FL_VFIO_FAULT_STATS)
 
 /*
  * What a kernel that names no ranges (before 5.4) is taken to allow: the least address width of
@@ -143,6 +148,22 @@ int fl_vk_type1_info(struct fl_vk_ctnr *c)
 	return rc;
 }
 
+bool fl_vk_type1_ready(int fd)
+{
+	struct fl_abi_info_cap_fault cap = { 0 };
+	const struct vfio_iommu_type1_info *info;
+	const struct info question = { 0 };
+	struct answer a = { 0 };
+
+	if (fl_vk_ask(fd, VFIO_IOMMU_GET_INFO, &question, sizeof(question), &a.p, &a.len))
+		return false;
+	info = a.p;
+	a.first = info->flags & VFIO_IOMMU_INFO_CAPS ? info->cap_offset : 0;
+	(void)copy_cap(&a, FL_VFIO_INFO_CAP_FAULT, &cap, sizeof(cap));
+	free(a.p);
+	return cap.flags & FL_VFIO_FAULT_READY && (cap.ops & OPS_NEEDED) == OPS_NEEDED;
+}
+
 static int t1_limits(void *arg, struct fl_dma_limits *out)
 {
 	struct fl_vk_ctnr *c = arg;
@@ -157,6 +178,8 @@ static int t1_limits(void *arg, struct fl_dma_limits *out)
 		.entries_max = c->entries_max,
 		.entries_avail = c->entries_avail,
 		.pins = true,
+		.faults = c->faults,
+		.resolves = c->faults,
 	};
 	return 0;
 }
@@ -181,6 +204,8 @@ static int t1_map(void *arg, const struct fl_dma_mapping *m)
 		map.flags |= VFIO_DMA_MAP_FLAG_READ;
 	if (m->prot & FL_DMA_WRITE)
 		map.flags |= VFIO_DMA_MAP_FLAG_WRITE;
+	if (m->lazy)
+		map.flags |= FL_VFIO_DMA_MAP_FLAG_FAULT;
 	rc = fl_vk_ioctl(c->fd, VFIO_IOMMU_MAP_DMA, &map);
 	if (rc < 0)
 		return plain(rc);
@@ -261,6 +286,11 @@ const struct fl_dma_domain_ops fl_vk_type1_ops = {
 	.limits = t1_limits,
 	.map = t1_map,
 	.unmap = t1_unmap,
+	.revoke = fl_vk_type1_revoke,
+	.prefault = fl_vk_type1_prefault,
+	.hold = fl_vk_type1_hold,
+	.around = fl_vk_type1_around,
+	.counts = fl_vk_type1_counts,
 	.dirty_log = t1_dirty_log,
 	.dirty_read = t1_dirty_read,
 };

@@ -70,6 +70,9 @@ static void test_options(void **state)
 	assert_int_equal(good("01:00.0,iommu=noiommu,group-fd=7").how.group_fd, 7);
 	assert_int_equal(good("01:00.0,iommu=iommufd,cdev-fd=7").how.cdev_fd, 7);
 
+	assert_true(good("01:00.0,faults=off").how.no_faults);
+	assert_false(good("01:00.0,faults=on").how.no_faults);
+
 	assert_int_equal(fl_uri_pci(&log_, "01:00.0,opener=/run/x=y.sock,iommu=iommufd", &u), 0);
 	assert_string_equal(u.how.opener, "/run/x=y.sock");
 	assert_int_equal(u.how.backend, FL_VFIO_IOMMUFD);
@@ -113,6 +116,9 @@ static void test_refused(void **state)
 		{ "01:00.0,iommu-fd=3,iommu=container", "take group-fd= and container-fd=" },
 		{ "01:00.0,cdev-fd=3,iommu=noiommu", "take group-fd= and container-fd=" },
 		{ "01:00.0,group-fd=3,container-fd=3", "one file descriptor given for two" },
+		{ "01:00.0,faults=", "want on or off" },
+		{ "01:00.0,faults=no", "want on or off" },
+		{ "01:00.0,faults=on,faults=on", "given twice" },
 		{ "01:00.0,opener=", "path of 1 to 107 bytes" },
 		{ "01:00.0,opener=/run/s,group-fd=3", "leave out those given" },
 	};

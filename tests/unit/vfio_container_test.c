@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-static const struct fl_vfio_open by_container = { FL_VFIO_CONTAINER, -1, -1, -1, -1, NULL };
+static const struct fl_vfio_open by_container = { FL_VFIO_CONTAINER, -1, -1, -1, -1, NULL, false };
 
 static int setup(void **state)
 {
@@ -575,7 +575,7 @@ static void test_dirty_log_absent(void **state)
 
 static int open_noiommu(struct fix *x)
 {
-	struct fl_vfio_open how = { FL_VFIO_NOIOMMU, -1, -1, -1, -1, NULL };
+	struct fl_vfio_open how = { FL_VFIO_NOIOMMU, -1, -1, -1, -1, NULL, false };
 
 	return fl_vfio_kernel_open(x->k, A, &how, &x->a);
 }

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-static const struct fl_vfio_open by_iommufd = { FL_VFIO_IOMMUFD, -1, -1, -1, -1, NULL };
+static const struct fl_vfio_open by_iommufd = { FL_VFIO_IOMMUFD, -1, -1, -1, -1, NULL, false };
 
 static struct fl_vk_dev *vk(struct fl_vfio_dev *d)
 {

@@ -55,7 +55,7 @@ static struct {
 
 static int open_scheme(struct fl_ctx *ctx, const char *rest, void *arg, struct fl_vfio_dev **out)
 {
-	static const struct fl_vfio_open how = { FL_VFIO_CONTAINER, -1, -1, -1, -1, NULL };
+	static const struct fl_vfio_open how = { FL_VFIO_CONTAINER, -1, -1, -1, -1, NULL, false };
 
 	return fl_vfio_kernel_open(arg, rest, &how, out);
 }
@@ -658,7 +658,7 @@ static void test_reset(void **state)
 
 static void test_hot_reset(void **state)
 {
-	static const struct fl_vfio_open how = { FL_VFIO_CONTAINER, -1, -1, -1, -1, NULL };
+	static const struct fl_vfio_open how = { FL_VFIO_CONTAINER, -1, -1, -1, -1, NULL, false };
 	struct fix *x = *state;
 	struct fl_vfio_dev *c;
 
