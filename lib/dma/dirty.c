@@ -206,7 +206,9 @@ static int collect(struct fl_dma_space *s, struct fl_area *a)
 	struct fl_run r = fl_run_of(s, fl_span_at(&s->by_iova, a->pub.iova.v));
 	int rc = 0;
 
-	a->dirty_lost |= a->posted != NULL;
+	/* where it is mapped piece by piece from here, logs go with the pieces; the kernel that
+	 * does it by itself has one for all */
+	a->dirty_lost |= a->posted && !fl_resolved_only(s);
 	for (size_t i = r.first; i <= r.last && !rc; i++)
 		rc = prepare_area(s, s->by_iova.v[i].area);
 	for (struct fl_dma_domain *d = s->domains; d && !rc; d = d->next)

@@ -116,6 +116,7 @@ struct fl_dma_domain {
 	bool pins, pins_apart, physical, faults, resolves;
 	/* the other side said -ENODEV: no calls until it is replayed */
 	bool gone;
+	uint64_t invalid_gone; /* of one that resolves: counted in mappings that are gone */
 	/* of one that faults */
 	uint64_t granted_bytes;
 	uint64_t told_ns; /* that something failed */
@@ -244,8 +245,11 @@ int fl_post_revoke(struct fl_area *a, uint64_t off, uint64_t len);
 int fl_post_convert(struct fl_area *a, enum fl_residency to);
 /** Bytes mapped of an area. */
 uint64_t fl_post_mapped(const struct fl_area *a);
-/** The budget has changed: unmaps what may go now. */
-void fl_post_trim(struct fl_dma_space *s);
+/**
+ * Unmaps and revokes what was not used lately and is not pinned until so many bytes fit under the
+ * budget, which is one for windows and for what was granted; -ENOMEM.
+ */
+int fl_budget_room(struct fl_dma_space *s, uint64_t bytes);
 
 /* ---- granted.c: what each domain that faults was granted of each lazy area ------------------ */
 
@@ -290,8 +294,11 @@ int fl_granted_give(struct fl_faulted *f, uint64_t from, uint64_t end, unsigned 
 		    uint64_t *fresh);
 /** Whether what it was granted is bound by the budget. */
 bool fl_granted_bounded(const struct fl_dma_domain *d);
-/** Revokes what was not used lately and is not pinned until so many bytes fit; -ENOMEM. */
-int fl_granted_room(struct fl_dma_space *s, uint64_t bytes);
+/** Bytes that are, but for what is pinned. */
+uint64_t fl_granted_bytes(const struct fl_dma_space *s);
+/** Revokes so many bytes of what was not used lately and is not pinned; whether it came that far.
+ */
+bool fl_granted_evict(struct fl_dma_space *s, uint64_t bytes);
 
 /** Forgets what a domain was granted of an area (NULL = of every area): it is gone there. */
 void fl_fault_forget(struct fl_dma_domain *d, struct fl_area *a);
@@ -309,6 +316,28 @@ int fl_fault_convert(struct fl_area *a, enum fl_residency to);
  * windows that are not 0 here (NULL = none).
  */
 uint64_t fl_fault_mapped(const struct fl_area *a, bool pins, const uint8_t *windows);
+
+/* ---- resolved.c: domains whose faults the kernel resolves ----------------------------------- */
+
+/** There is such a domain, and none of another kind. */
+bool fl_resolved_only(const struct fl_dma_space *s);
+/** A range of a lazy area, in each of them; the first error. */
+int fl_resolved_prefault(struct fl_area *a, uint64_t off, uint64_t len, enum fl_prefault how);
+int fl_resolved_revoke(struct fl_area *a, uint64_t off, uint64_t len);
+/** Keeps the range; and lets go what of it is in no pin (any more). */
+int fl_resolved_hold(struct fl_area *a, uint64_t off, uint64_t len);
+int fl_resolved_let_go(struct fl_area *a, uint64_t off, uint64_t len);
+/** The area turns in this one; an error: as before. */
+int fl_resolved_convert(struct fl_dma_domain *d, struct fl_area *a, enum fl_residency to);
+/** Tells it the space's fault-around. */
+void fl_resolved_around(struct fl_dma_domain *d);
+/** What they counted in an area, and what of it is there now. */
+void fl_resolved_counts(const struct fl_area *a, struct fl_residency_stats *out);
+/** What one of them counted in an area (NULL = none) that it is about to lose. */
+void fl_resolved_last(const struct fl_dma_domain *d, const struct fl_area *a,
+		      struct fl_residency_stats *out);
+/** Requests that it refused outside every area. */
+uint64_t fl_resolved_outside(const struct fl_dma_domain *d);
 
 /* ---- backing.c: the memory behind an area; no lock, as it may wait ------------------------- */
 
@@ -331,8 +360,9 @@ int fl_residency_keep_all(struct fl_dma_space *s);
 void fl_residency_gone(struct fl_dma_space *s, const struct fl_area *a);
 /** Waits until the area at an IOVA has no discards; it may be another one then, or NULL. */
 struct fl_area *fl_residency_settled(struct fl_dma_space *s, fl_iova_t iova);
-/** What of an area that is or was lazy can be reached now, and what of it is pinned by that. */
-void fl_residency_mapped(const struct fl_area *a, uint64_t *mapped, uint64_t *locked);
+/** All that is known of an area now. */
+struct fl_residency_stats fl_residency_of(const struct fl_area *a);
+void fl_counts_add(struct fl_residency_stats *to, const struct fl_residency_stats *from);
 
 /* ---- watch.c: memory that the process gives up unsaid; under the space's lock --------------- */
 

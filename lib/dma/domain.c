@@ -89,16 +89,24 @@ static int call_unmap(struct fl_dma_domain *d, const struct fl_dma_mapping *m, b
 		      bool *changed)
 {
 	struct fl_dma_space *s = d->space;
+	struct fl_residency_stats last;
+	struct fl_area *a;
 	uint64_t done = 0;
 	int rc;
 
 	*changed = false;
 	if (passes_over(d, m, window))
 		return 0;
+	a = fl_area_at(s, m->iova);
 	if (m->lazy)
-		fl_fault_forget(d, fl_area_at(s, m->iova));
+		fl_fault_forget(d, a);
+	fl_resolved_last(d, a, &last);
 	rc = d->ops->unmap(d->arg, m->iova, m->len, &done);
 	*changed = done != 0;
+	if (a && done) {
+		fl_counts_add(&a->counts, &last);
+		d->invalid_gone += last.invalid;
+	}
 	if (rc >= 0 && done == m->len) {
 		s->unmaps++;
 		return 0;
@@ -244,6 +252,10 @@ static int check_limits(const struct fl_dma_domain *d, const struct fl_dma_limit
 		wrong = "physical addresses, and it cannot tell any";
 	else if (l->faults && !l->resolves && (!d->ops->grant || !d->ops->revoke))
 		wrong = "page faults, and nothing can be granted";
+	else if (l->faults && l->resolves &&
+		 (!d->ops->prefault || !d->ops->hold || !d->ops->revoke || !d->ops->around ||
+		  !d->ops->counts))
+		wrong = "page faults resolved elsewhere, and nothing can be said of them";
 	for (unsigned i = 0; !wrong && i < l->nranges; i++)
 		if (l->ranges[i].first > l->ranges[i].last ||
 		    (i && l->ranges[i].first <= l->ranges[i - 1].last))
@@ -507,6 +519,7 @@ static int replay(struct fl_dma_domain *d)
 		rc = replay_runs(d);
 	if (rc)
 		return rc;
+	fl_resolved_around(d);
 	rc = d->faults ? 0 : fl_post_join(d);
 	if (!rc) {
 		rc = fl_residency_keep_all(s);
@@ -620,6 +633,7 @@ void fl_dma_domain_remove(struct fl_dma_domain *d, bool dead)
 	fl_post_leave(d);
 	fl_fault_forget(d, NULL);
 	take_back_runs(d, s->by_iova.n);
+	s->counts.invalid += fl_resolved_outside(d);
 	leave_windows(s, d);
 	unlink_domain(d);
 	pthread_mutex_unlock(&s->lock);

@@ -56,7 +56,8 @@ static uint64_t kept_bytes(const struct fl_posted *p)
 
 uint64_t fl_over_budget(const struct fl_dma_space *s, uint64_t len)
 {
-	uint64_t budget = s->residency.budget, used = s->poster->charged, kept = 0;
+	uint64_t budget = s->residency.budget, kept = 0;
+	uint64_t used = s->poster->charged + fl_granted_bytes(s);
 
 	if (used <= budget && len <= budget - used)
 		return 0;
@@ -329,6 +330,27 @@ bool fl_evict(struct fl_dma_space *s, uint64_t bytes, struct fl_unit guard)
 		vain = ps->charged < before ? 0 : vain;
 	}
 	return enough && ps->charged <= target;
+}
+
+/* Who holds more gives first, so that neither starves the other. */
+bool fl_make_room(struct fl_dma_space *s, uint64_t bytes, struct fl_unit guard)
+{
+	uint64_t over = fl_over_budget(s, bytes);
+	bool posted = over && s->poster->charged > fl_granted_bytes(s);
+
+	for (unsigned i = 0; over && i < 2; i++, posted = !posted) {
+		if (posted)
+			(void)fl_evict(s, over, guard);
+		else
+			(void)fl_granted_evict(s, over);
+		over = fl_over_budget(s, bytes);
+	}
+	return !over;
+}
+
+int fl_budget_room(struct fl_dma_space *s, uint64_t bytes)
+{
+	return fl_make_room(s, bytes, (struct fl_unit){ 0 }) ? 0 : -ENOMEM;
 }
 
 void fl_evict_ahead(struct fl_dma_space *s, struct fl_unit guard)

@@ -171,7 +171,7 @@ static int grant(struct fl_faulted *f, const struct fl_dma_fault *q, uint64_t pa
 
 	/* who waits gets what it waits for, over the budget if it must be */
 	if (fl_granted_bounded(f->domain) &&
-	    fl_granted_room(f->domain->space, fl_granted_lacks(f, r.from, r.end)))
+	    fl_budget_room(f->domain->space, fl_granted_lacks(f, r.from, r.end)))
 		r = one;
 	rc = fl_granted_give(f, r.from, r.end, prot, &fresh);
 	if (rc == -ENOMEM && r.end - r.from > 1) {

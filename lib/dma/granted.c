@@ -269,7 +269,7 @@ bool fl_granted_bounded(const struct fl_dma_domain *d)
 }
 
 /* What is pinned comes on top of the budget; each such domain has it. */
-static uint64_t bounded_bytes(const struct fl_dma_space *s)
+uint64_t fl_granted_bytes(const struct fl_dma_space *s)
 {
 	uint64_t n = 0;
 
@@ -353,14 +353,14 @@ static bool evict(struct fl_dma_space *s)
 	return false;
 }
 
-int fl_granted_room(struct fl_dma_space *s, uint64_t bytes)
+bool fl_granted_evict(struct fl_dma_space *s, uint64_t bytes)
 {
-	const uint64_t budget = s->residency.budget, target = bytes < budget ? budget - bytes : 0;
+	const uint64_t before = fl_granted_bytes(s);
 
-	while (bounded_bytes(s) > target)
+	while (before - fl_granted_bytes(s) < bytes)
 		if (!evict(s))
-			return -ENOMEM;
-	return bytes > budget ? -ENOMEM : 0;
+			return false;
+	return true;
 }
 
 /* ---- ranges, in every domain ---------------------------------------------------------------- */
@@ -395,7 +395,7 @@ static int give_range(struct fl_dma_domain *d, struct fl_area *a, uint64_t off, 
 
 		last = fl_granted_next(f, at, last, prot, true);
 		if (bounded)
-			rc = fl_granted_room(d->space, fl_granted_lacks(f, at, last));
+			rc = fl_budget_room(d->space, fl_granted_lacks(f, at, last));
 		rc = rc ? rc : fl_granted_give(f, at, last, prot, fresh);
 		at = fl_granted_next(f, last, end, prot, false);
 	}
@@ -445,6 +445,8 @@ static int convert_one(struct fl_dma_domain *d, struct fl_area *a, enum fl_resid
 
 	if (!d->faults || d->gone)
 		return 0;
+	if (d->resolves)
+		return fl_resolved_convert(d, a, to);
 	rc = d->ops->convert ? d->ops->convert(d->arg, &m) : -EOPNOTSUPP;
 	if (rc < 0) {
 		fl_err(d->space->log, "dma", "%s: area %p cannot turn %s: %s", d->ops->name, m.va,

@@ -69,9 +69,23 @@ static uint64_t pinning_domains(const struct fl_dma_space *s, bool lazy)
 	return s->domains ? n : 1;
 }
 
-/* @lazy  bytes of lazy wants so far */
+/* Whether a lazy area is mapped bit by bit somewhere (as without a domain it would), or whole. */
+static bool stands(const struct fl_dma_space *s, bool whole)
+{
+	const struct fl_dma_domain *d = s->domains;
+
+	while (d && (d->gone || d->resolves != whole))
+		d = d->next;
+	return d || (!s->domains && !whole);
+}
+
+struct lazy {
+	uint64_t bytes, areas;
+};
+
+/* @lazy  the lazy wants so far */
 static int add_want(const struct fl_dma_space *s, const struct fl_dma_want *w,
-		    struct fl_dma_plan *p, uint64_t *lazy)
+		    struct fl_dma_plan *p, struct lazy *lazy)
 {
 	uint64_t page = page_of(w), all, lock;
 	const bool pinned =
@@ -82,8 +96,10 @@ static int add_want(const struct fl_dma_space *s, const struct fl_dma_want *w,
 	    __builtin_mul_overflow(all, pinning_domains(s, false), &lock))
 		return -EINVAL;
 	p->fds += w->count;
-	if (!pinned)
-		return __builtin_add_overflow(*lazy, all, lazy) ? -EINVAL : 0;
+	if (!pinned) {
+		lazy->areas += w->count;
+		return __builtin_add_overflow(lazy->bytes, all, &lazy->bytes) ? -EINVAL : 0;
+	}
 	p->entries += w->count;
 	return __builtin_add_overflow(p->map_bytes, all, &p->map_bytes) ||
 			       __builtin_add_overflow(p->lock_bytes, lock, &p->lock_bytes)
@@ -92,16 +108,19 @@ static int add_want(const struct fl_dma_space *s, const struct fl_dma_want *w,
 }
 
 /* Of lazy wants what the budget lets stay; what is in flight beyond it nobody can say. */
-static int add_lazy(const struct fl_dma_space *s, uint64_t lazy, struct fl_dma_plan *p)
+static int add_lazy(const struct fl_dma_space *s, const struct lazy *lazy, struct fl_dma_plan *p)
 {
 	const uint64_t budget = s->residency.budget, held = s->lazy_bytes;
-	const uint64_t left = held < budget ? budget - held : 0, more = lazy < left ? lazy : left;
+	const uint64_t left = held < budget ? budget - held : 0;
+	const uint64_t more = lazy->bytes < left ? lazy->bytes : left;
+	const uint64_t windows = stands(s, false) ? (more + (WINDOW - 1)) / WINDOW : 0;
+	const uint64_t areas = stands(s, true) ? lazy->areas : 0;
 	uint64_t lock;
 
 	if (__builtin_mul_overflow(more, pinning_domains(s, true), &lock) ||
 	    __builtin_add_overflow(p->lock_bytes, lock, &p->lock_bytes))
 		return -EINVAL;
-	p->entries += (more + (WINDOW - 1)) / WINDOW;
+	p->entries += areas > windows ? areas : windows;
 	return 0;
 }
 
@@ -224,16 +243,16 @@ static int make_plan(struct fl_dma_space *s, const struct fl_dma_want *want, uns
 		     struct fl_dma_plan *p)
 {
 	struct fl_mem_usage u;
-	uint64_t lazy = 0;
+	struct lazy lazy = { 0 };
 	int rc;
 
 	rc = fl_domains_refresh(s);
 	for (unsigned i = 0; !rc && i < n; i++)
 		rc = add_want(s, &want[i], p, &lazy);
-	if (!rc && lazy > UINT64_MAX - p->map_bytes)
+	if (!rc && lazy.bytes > UINT64_MAX - p->map_bytes)
 		rc = -EINVAL;
 	if (!rc)
-		rc = add_lazy(s, lazy, p);
+		rc = add_lazy(s, &lazy, p);
 	if (!rc)
 		rc = fl_mem_usage(&u);
 	if (rc)
@@ -245,7 +264,7 @@ static int make_plan(struct fl_dma_space *s, const struct fl_dma_want *want, uns
 		if (is_huge(&want[i]))
 			check_huge(want, n, i, p);
 	check_entries(s, p);
-	check_iova(s, want, n, lazy, p);
+	check_iova(s, want, n, lazy.bytes, p);
 	return check_files(p);
 }
 

@@ -428,21 +428,13 @@ static bool leaves_floors(const struct fl_poster *ps, uint64_t len)
 			    reserve <= ps->ceiling - len - ps->mapped);
 }
 
-/* Room for it under the budget, if that can be had. */
-static bool make_room(struct fl_unit u, struct fl_unit guard)
-{
-	uint64_t over = fl_over_budget(space_of(u.p), bytes_of(u));
-
-	return !over || fl_evict(space_of(u.p), over, guard);
-}
-
 static int post_unit(const struct fl_dma_queue *q, struct fl_unit u, struct fl_unit guard)
 {
 	uint64_t len = bytes_of(u);
 	int rc;
 
 	/* what is in flight comes on top of the budget */
-	(void)make_room(u, guard);
+	(void)fl_make_room(q->space, len, guard);
 	if (!q->floor && !leaves_floors(q->space->poster, len)) {
 		(void)fl_evict(q->space, len, guard);
 		if (!leaves_floors(q->space->poster, len))
@@ -544,7 +536,9 @@ int fl_post_range(struct fl_area *a, uint64_t off, uint64_t len)
 		if (fl_unit_state(u) & FL_WINDOW_MAPPED)
 			fl_unit_heat(u, true);
 		else
-			rc = fl_unit_pinned(u) || make_room(u, all) ? bring(u, all, 0) : -ENOMEM;
+			rc = fl_unit_pinned(u) || fl_make_room(a->pub.space, bytes_of(u), all)
+				     ? bring(u, all, 0)
+				     : -ENOMEM;
 	}
 	return rc;
 }
@@ -599,12 +593,4 @@ int fl_post_convert(struct fl_area *a, enum fl_residency to)
 		return fl_post_add(a, true);
 	publish(a->posted, true);
 	return 0;
-}
-
-void fl_post_trim(struct fl_dma_space *s)
-{
-	uint64_t over = fl_over_budget(s, 0);
-
-	if (over)
-		(void)fl_evict(s, over, (struct fl_unit){ 0 });
 }

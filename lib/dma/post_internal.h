@@ -76,6 +76,8 @@ static inline bool fl_units_meet(struct fl_unit a, struct fl_unit b)
 uint64_t fl_over_budget(const struct fl_dma_space *s, uint64_t len);
 /** Unmaps so many bytes of what may go, but nothing of `guard`; whether it came that far. */
 bool fl_evict(struct fl_dma_space *s, uint64_t bytes, struct fl_unit guard);
+/** The same until `bytes` more fit under the budget, of windows or of what was granted. */
+bool fl_make_room(struct fl_dma_space *s, uint64_t bytes, struct fl_unit guard);
 /** Demotes some windows where the budget is nearly used, so that they have time to show their use.
  */
 void fl_evict_ahead(struct fl_dma_space *s, struct fl_unit guard);

@@ -57,8 +57,9 @@ int fl_dma_residency_set(struct fl_dma_space *s, const struct fl_residency_opts 
 		s->budget_set = o->budget != 0;
 		if (!o->budget)
 			s->residency.budget = default_budget();
-		(void)fl_granted_room(s, 0); /* what is pinned stays over it */
-		fl_post_trim(s);
+		for (struct fl_dma_domain *d = s->domains; d; d = d->next)
+			fl_resolved_around(d);
+		(void)fl_budget_room(s, 0); /* what is pinned stays over it */
 	}
 	pthread_mutex_unlock(&s->lock);
 	return rc;
@@ -142,14 +143,19 @@ static void widen(const struct fl_area *a, uint64_t *off, uint64_t *len)
 
 /* ---- making reachable ------------------------------------------------------------------------ */
 
+/* keep: and a pin will see that it stays so */
 static int make_reachable(struct fl_area *a, uint64_t off, uint64_t len, enum fl_prefault how,
-			  uint64_t *pages)
+			  bool keep, uint64_t *pages)
 {
 	int rc = a->posted ? fl_post_range(a, off, len) : 0;
 
 	if (rc == -EAGAIN)
 		rc = -ENOMEM;
-	return rc ? rc : fl_fault_range(a, off, len, how, pages);
+	if (!rc)
+		rc = fl_fault_range(a, off, len, how, pages);
+	if (rc)
+		return rc;
+	return keep ? fl_resolved_hold(a, off, len) : fl_resolved_prefault(a, off, len, how);
 }
 
 /* Whole windows of a run of pages that are in memory, for devices that are posted to. */
@@ -187,8 +193,10 @@ static int reach_chunk(struct fl_area *a, uint64_t off, uint64_t end)
 static int reach_incore(struct fl_area *a, uint64_t off, uint64_t len)
 {
 	const uint64_t step = 512 * small_page(), end = off + len;
-	int rc = 0;
+	int rc = fl_resolved_prefault(a, off, len, FL_PREFAULT_NO_FAULT);
 
+	if (fl_resolved_only(a->pub.space))
+		return rc;
 	for (uint64_t at = off; at < end && !rc;) {
 		uint64_t to = fl_align_down(at, step) + step;
 
@@ -236,7 +244,7 @@ int fl_mem_prefault(struct fl_dma_area *pub, uint64_t off, uint64_t len, enum fl
 		return rc;
 	a = enter(pub);
 	rc = a->pub.residency == FL_LAZY
-		     ? make_reachable(a, off, len, how, &a->counts.prefault_pages)
+		     ? make_reachable(a, off, len, how, false, &a->counts.prefault_pages)
 		     : 0;
 	return leave(a, rc);
 }
@@ -249,7 +257,8 @@ int fl_residency_keep(struct fl_area *a)
 	for (size_t i = 0; a->pub.residency == FL_LAZY && i < a->pins.n && !rc; i++) {
 		const struct fl_pin *p = &a->pins.v[i];
 
-		rc = make_reachable(a, p->first, p->last - p->first + 1, FL_PREFAULT_WRITE, &pages);
+		rc = make_reachable(a, p->first, p->last - p->first + 1, FL_PREFAULT_WRITE, true,
+				    &pages);
 	}
 	return rc;
 }
@@ -275,6 +284,13 @@ static int change_pins(struct fl_area *a, uint64_t off, uint64_t len, bool down)
 	return rc;
 }
 
+static int drop_pin(struct fl_area *a, uint64_t off, uint64_t len)
+{
+	int rc = change_pins(a, off, len, true);
+
+	return rc || a->pub.residency == FL_PINNED ? rc : fl_resolved_let_go(a, off, len);
+}
+
 int fl_mem_pin(struct fl_dma_area *pub, uint64_t off, uint64_t len)
 {
 	const bool write = pub->prot & FL_DMA_WRITE;
@@ -292,11 +308,10 @@ int fl_mem_pin(struct fl_dma_area *pub, uint64_t off, uint64_t len)
 	rc = fl_backing_populate(pub->va + off, len, write, pub->space->log);
 	a = enter(pub);
 	if (!rc && a->pub.residency == FL_LAZY)
-		rc = make_reachable(a, off, len, write ? FL_PREFAULT_WRITE : FL_PREFAULT_READ,
+		rc = make_reachable(a, off, len, write ? FL_PREFAULT_WRITE : FL_PREFAULT_READ, true,
 				    &a->counts.prefault_pages);
-	if (rc && change_pins(a, off, len, true))
-		fl_err(pub->space->log, "dma", "out of memory: area %p keeps a pin",
-		       (void *)pub->va);
+	if (rc && drop_pin(a, off, len))
+		fl_err(pub->space->log, "dma", "area %p keeps a pin", (void *)pub->va);
 	return leave(a, rc);
 }
 
@@ -307,7 +322,7 @@ int fl_mem_unpin(struct fl_dma_area *pub, uint64_t off, uint64_t len)
 
 	if (rc)
 		return leave(a, rc);
-	rc = change_pins(a, off, len, true);
+	rc = drop_pin(a, off, len);
 	if (rc == -EINVAL)
 		fl_err(pub->space->log, "dma",
 		       "range 0x%" PRIx64 " + 0x%" PRIx64 " of the area %p is not pinned", off, len,
@@ -342,14 +357,17 @@ static int take_back(struct fl_area *a, uint64_t off, uint64_t len)
 int fl_mem_revoke(struct fl_dma_area *pub, uint64_t off, uint64_t len)
 {
 	struct fl_area *a = enter(pub);
+	int rc = take_back(a, off, len);
 
-	return leave(a, take_back(a, off, len));
+	return leave(a, rc ? rc : fl_resolved_revoke(a, off, len));
 }
 
 /*
  * The pages are freed without the lock: who watches the process's memory (userfaultfd) wants it
  * before madvise() can go on. What devices ask for meanwhile waits, so that none gets a page that
- * is about to be freed.
+ * is about to be freed. Where the kernel resolves faults nothing is taken beforehand: it does that
+ * itself before each page is freed (the notifier of the mapping), and a fault that comes in between
+ * finds the page that was or the one that will be, never a freed one.
  */
 int fl_mem_discard(struct fl_dma_area *pub, uint64_t off, uint64_t len)
 {
@@ -458,7 +476,7 @@ int fl_mem_convert(struct fl_dma_area *pub, enum fl_residency to)
 
 /* ---- counters ------------------------------------------------------------------------------- */
 
-static void sum(struct fl_residency_stats *to, const struct fl_residency_stats *from)
+void fl_counts_add(struct fl_residency_stats *to, const struct fl_residency_stats *from)
 {
 	const uint64_t *f = (const uint64_t *)from;
 	uint64_t *t = (uint64_t *)to;
@@ -470,12 +488,13 @@ static void sum(struct fl_residency_stats *to, const struct fl_residency_stats *
 
 void fl_residency_gone(struct fl_dma_space *s, const struct fl_area *a)
 {
-	sum(&s->counts, &a->counts);
+	fl_counts_add(&s->counts, &a->counts);
 	if (a->pub.residency == FL_LAZY)
 		s->kept_bytes -= fl_pins_bytes(&a->pins);
 }
 
-void fl_residency_mapped(const struct fl_area *a, uint64_t *mapped, uint64_t *locked)
+/* What of an area that is or was lazy can be reached now, and what of it is pinned by that. */
+static void mapped_of(const struct fl_area *a, uint64_t *mapped, uint64_t *locked)
 {
 	const bool lazy = a->pub.residency == FL_LAZY;
 	bool posted[2] = { 0 }, faulted[2] = { 0 }; /* by any, by one that pins */
@@ -497,20 +516,32 @@ void fl_residency_mapped(const struct fl_area *a, uint64_t *mapped, uint64_t *lo
 	*locked = bytes[1];
 }
 
-static struct fl_residency_stats stats_of(const struct fl_area *a)
+static uint64_t most(uint64_t a, uint64_t b)
 {
-	struct fl_residency_stats st = a->counts;
+	return a > b ? a : b;
+}
 
+struct fl_residency_stats fl_residency_of(const struct fl_area *a)
+{
+	struct fl_residency_stats st;
+	uint64_t mapped, locked;
+
+	fl_resolved_counts(a, &st);
+	mapped_of(a, &mapped, &locked);
+	mapped = most(mapped, st.mapped_bytes);
+	locked = most(locked, st.locked_bytes);
+	fl_counts_add(&st, &a->counts);
 	st.owned_bytes = a->pub.len;
 	st.pinned_bytes = fl_pins_bytes(&a->pins);
-	fl_residency_mapped(a, &st.mapped_bytes, &st.locked_bytes);
+	st.mapped_bytes = mapped;
+	st.locked_bytes = locked;
 	return st;
 }
 
 void fl_mem_residency_stats(const struct fl_dma_area *pub, struct fl_residency_stats *out)
 {
 	pthread_mutex_lock(&pub->space->lock);
-	*out = stats_of((const struct fl_area *)pub);
+	*out = fl_residency_of((const struct fl_area *)pub);
 	pthread_mutex_unlock(&pub->space->lock);
 }
 
@@ -520,12 +551,15 @@ void fl_dma_residency_stats(struct fl_dma_space *s, struct fl_residency_stats *o
 	*out = s->counts;
 	for (size_t i = 0; i < s->by_iova.n; i++) {
 		const struct fl_area *a = s->by_iova.v[i].area;
-		struct fl_residency_stats one = a->counts;
+		struct fl_residency_stats one = fl_residency_of(a);
 
-		if (a->pub.residency == FL_LAZY)
-			one = stats_of(a);
-		sum(out, &one);
+		if (a->pub.residency == FL_PINNED)
+			one.owned_bytes = one.mapped_bytes = one.pinned_bytes = one.locked_bytes =
+				0;
+		fl_counts_add(out, &one);
 	}
+	for (const struct fl_dma_domain *d = s->domains; d; d = d->next)
+		out->invalid += fl_resolved_outside(d);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -538,7 +572,7 @@ int fl_dma_residency_each(struct fl_dma_space *s,
 
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; !ret && i < s->by_iova.n; i++) {
-		const struct fl_residency_stats st = stats_of(s->by_iova.v[i].area);
+		const struct fl_residency_stats st = fl_residency_of(s->by_iova.v[i].area);
 
 		ret = fn(&s->by_iova.v[i].area->pub, &st, arg);
 	}

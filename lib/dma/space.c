@@ -522,7 +522,8 @@ unsigned fl_dma_windows(struct fl_dma_space *s, struct fl_iova_range *out, unsig
 
 void fl_dma_stats(struct fl_dma_space *s, struct fl_dma_stats *out)
 {
-	uint64_t pinned, mapped, locked;
+	struct fl_residency_stats st;
+	uint64_t pinned;
 	bool live = false, pins = false;
 
 	pthread_mutex_lock(&s->lock);
@@ -550,9 +551,9 @@ void fl_dma_stats(struct fl_dma_space *s, struct fl_dma_stats *out)
 	for (size_t i = 0; s->lazy_bytes && i < s->by_iova.n; i++) {
 		if (s->by_iova.v[i].area->pub.residency != FL_LAZY)
 			continue;
-		fl_residency_mapped(s->by_iova.v[i].area, &mapped, &locked);
-		out->mapped_bytes += mapped;
-		out->pinned_bytes += locked;
+		st = fl_residency_of(s->by_iova.v[i].area);
+		out->mapped_bytes += st.mapped_bytes;
+		out->pinned_bytes += st.locked_bytes;
 	}
 	pthread_mutex_unlock(&s->lock);
 }

@@ -7,22 +7,27 @@
 
 #define PAGE	    4096ull
 #define PAGER_AREAS 8
+#define PAGER_HELD  4u /* of one that resolves: beside what may be done with a page */
 
 /* An area as it was announced, and what of it may be reached. */
 struct pager_area {
 	struct fl_dma_mapping m;
 	uint8_t *may; /* FL_DMA_* a page; NULL = no area here */
+	struct fl_residency_stats counted;
 };
 
 struct pager {
 	struct fl_dma_limits limits;
 	struct fl_iova_range range;
 	struct pager_area areas[PAGER_AREAS];
-	struct fault map, unmap, grant, revoke, convert;
+	struct fault map, unmap, grant, revoke, convert, prefault, hold, around, counts;
 	/* the last grant */
 	struct fl_dma_mapping last;
 	uint64_t pages; /* reachable now, in lazy areas */
 	uint64_t pages_max;
+	/* of one that resolves */
+	struct fl_residency_stats counted;
+	uint32_t pages_around;
 };
 
 static struct pager_area *pager_at(struct pager *d, uint64_t iova, uint64_t len)
@@ -52,10 +57,11 @@ static int pager_map(void *arg, const struct fl_dma_mapping *m)
 		return d->map.rc;
 	for (struct pager_area *a = d->areas; a < d->areas + PAGER_AREAS; a++)
 		if (!a->may) {
-			a->m = *m;
-			a->may = calloc(m->len / PAGE, 1);
+			*a = (struct pager_area){ .m = *m, .may = calloc(m->len / PAGE, 1) };
 			if (!m->lazy)
-				memset(a->may, (int)m->prot, m->len / PAGE);
+				memset(a->may,
+				       (int)(m->prot | (d->limits.resolves ? PAGER_HELD : 0)),
+				       m->len / PAGE);
 			return 0;
 		}
 	return -ENOSPC;
@@ -70,7 +76,7 @@ static int pager_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapp
 		return d->unmap.rc;
 	if (!a || a->m.iova.v != iova.v || a->m.len != len)
 		return -EINVAL;
-	for (uint64_t p = 0; a->m.lazy && p < len / PAGE; p++)
+	for (uint64_t p = 0; a->m.lazy && !d->limits.resolves && p < len / PAGE; p++)
 		d->pages -= a->may[p] != 0;
 	free(a->may);
 	a->may = NULL;
@@ -114,7 +120,9 @@ static int pager_revoke(void *arg, fl_iova_t iova, uint64_t len)
 	for (uint64_t p = 0; p < len / PAGE; p++) {
 		uint8_t *may = &a->may[(iova.v - a->m.iova.v) / PAGE + p];
 
-		d->pages -= *may != 0;
+		if (*may & PAGER_HELD && d->limits.resolves)
+			continue;
+		d->pages -= *may != 0 && !d->limits.resolves;
 		*may = 0;
 	}
 	return 0;
@@ -137,6 +145,105 @@ static int pager_convert(void *arg, const struct fl_dma_mapping *m)
 	return 0;
 }
 
+/* ---- one that resolves: pages come by pager_touch(), as a device's faults bring them ----------
+ */
+
+static struct pager_area *pager_range(struct pager *d, fl_iova_t iova, uint64_t len)
+{
+	struct pager_area *a = pager_at(d, iova.v, len);
+
+	assert_true(d->limits.resolves);
+	return !a || !len || (iova.v | len) % PAGE ? NULL : a;
+}
+
+/* Returns how many pages are new. */
+static uint64_t pager_set(struct pager_area *a, uint64_t iova, uint64_t len, unsigned may)
+{
+	uint64_t fresh = 0;
+
+	for (uint64_t p = 0; p < len / PAGE; p++) {
+		uint8_t *at = &a->may[(iova - a->m.iova.v) / PAGE + p];
+
+		fresh += !(*at & FL_DMA_RW);
+		*at |= (uint8_t)may;
+	}
+	return fresh;
+}
+
+static int pager_prefault(void *arg, const struct fl_dma_mapping *m, bool resident)
+{
+	struct pager *d = arg;
+	struct pager_area *a = pager_range(d, m->iova, m->len);
+
+	if (!a || !a->m.lazy || !m->prot || (m->prot & ~a->m.prot))
+		return -EPROTO;
+	if (fault_hits(&d->prefault))
+		return d->prefault.rc;
+	d->last = *m;
+	if (!resident)
+		a->counted.prefault_pages += pager_set(a, m->iova.v, m->len, m->prot);
+	return 0;
+}
+
+static int pager_hold(void *arg, fl_iova_t iova, uint64_t len, bool on)
+{
+	struct pager *d = arg;
+	struct pager_area *a = pager_range(d, iova, len);
+
+	if (!a)
+		return -EPROTO;
+	if (fault_hits(&d->hold))
+		return d->hold.rc;
+	if (on)
+		(void)pager_set(a, iova.v, len, a->m.prot | PAGER_HELD);
+	for (uint64_t p = 0; !on && p < len / PAGE; p++)
+		a->may[(iova.v - a->m.iova.v) / PAGE + p] &= (uint8_t)~PAGER_HELD;
+	a->m.lazy |= !on;
+	return 0;
+}
+
+static int pager_around(void *arg, uint32_t pages)
+{
+	struct pager *d = arg;
+
+	if (fault_hits(&d->around))
+		return d->around.rc;
+	d->pages_around = pages;
+	return 0;
+}
+
+static int pager_counts(void *arg, fl_iova_t iova, uint64_t len, struct fl_residency_stats *out)
+{
+	struct pager *d = arg;
+	const struct pager_area *a = len ? pager_at(d, iova.v, len) : NULL;
+
+	if (fault_hits(&d->counts))
+		return d->counts.rc;
+	if (len && !a)
+		return -ENOENT;
+	*out = len ? a->counted : d->counted;
+	for (uint64_t p = 0; a && p < len / PAGE; p++) {
+		out->mapped_bytes += a->may[p] & FL_DMA_RW ? PAGE : 0;
+		out->locked_bytes += a->may[p] & PAGER_HELD ? PAGE : 0;
+	}
+	return 0;
+}
+
+/* A device touches a page of an area, or what is in none. */
+static inline void pager_touch(struct pager *d, uint64_t iova, unsigned prot)
+{
+	struct pager_area *a = pager_at(d, iova, 1);
+
+	if (!a) {
+		d->counted.invalid++;
+		return;
+	}
+	a->counted.faults++;
+	a->counted.latency[1]++;
+	a->counted.fault_pages += pager_set(a, fl_align_down(iova, PAGE), PAGE, prot);
+	d->counted.faults++;
+}
+
 static const struct fl_dma_domain_ops pager_ops = {
 	.name = "pager",
 	.limits = pager_limits,
@@ -145,6 +252,10 @@ static const struct fl_dma_domain_ops pager_ops = {
 	.grant = pager_grant,
 	.revoke = pager_revoke,
 	.convert = pager_convert,
+	.prefault = pager_prefault,
+	.hold = pager_hold,
+	.around = pager_around,
+	.counts = pager_counts,
 };
 
 static inline struct pager pager_new(void)

@@ -440,27 +440,6 @@ static void test_area_goes(void **state)
 	rig_down(&r);
 }
 
-/* Where the kernel resolves, nothing is granted from here. */
-static void test_kernel_resolves(void **state)
-{
-	struct rig r = { .s = new_space(), .d = pager_new() };
-	struct fl_dma_opts o = { .residency = FL_LAZY };
-
-	r.d.limits.resolves = true;
-	r.dom = pager_add(r.s, &r.d);
-	assert_int_equal(fl_mem_alloc(MIB, NULL, &r.mem), 0);
-	r.a = map(r.s, r.mem, &o);
-	assert_true(r.d.areas[0].m.lazy);
-	assert_true(fl_dma_domain_faults(r.dom));
-	assert_int_equal(ask(r.dom, r.a, 0, W), -ENODEV);
-	assert_int_equal(fl_mem_prefault(r.a, 0, MIB, FL_PREFAULT_WRITE), 0);
-	assert_int_equal(fl_mem_pin(r.a, 0, PAGE), 0);
-	assert_int_equal(fl_mem_unpin(r.a, 0, PAGE), 0);
-	assert_int_equal(r.d.grant.calls, 0);
-	assert_false(fl_dma_fault_ahead(r.dom));
-	rig_down(&r);
-}
-
 static void test_no_such_limits(void **state)
 {
 	struct fl_dma_domain_ops lame = pager_ops;
@@ -739,7 +718,6 @@ int main(void)
 		cmocka_unit_test(test_gone_while_it_joins),
 		cmocka_unit_test(test_two_domains),
 		cmocka_unit_test(test_area_goes),
-		cmocka_unit_test(test_kernel_resolves),
 		cmocka_unit_test(test_no_such_limits),
 		cmocka_unit_test(test_latency),
 		cmocka_unit_test(test_budget),
