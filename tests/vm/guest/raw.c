@@ -15,7 +15,7 @@
 
 #define ADDRESS 12u /* "0000:01:00.0" */
 
-static int open_group(const char *address)
+int raw_group(const char *address)
 {
 	char path[128], target[256];
 	ssize_t n;
@@ -53,7 +53,7 @@ int raw_open(struct raw *r, const char *uri, char *out, size_t size)
 	snprintf(address, sizeof(address), "%s", uri + strlen("pci:"));
 	r->iommufd = strstr(uri, "iommu=iommufd") != NULL;
 	own = open(r->iommufd ? "/dev/iommu" : "/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
-	dev = r->iommufd ? open_cdev(address) : open_group(address);
+	dev = r->iommufd ? open_cdev(address) : raw_group(address);
 	r->fd = dup(own);
 	if (own < 0 || dev < 0 || r->fd < 0) {
 		perror(uri);

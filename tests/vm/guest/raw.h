@@ -13,6 +13,8 @@ struct raw {
 
 /** Opens what the library would and writes a URI that hands it over; fd stays a copy of ours. */
 int raw_open(struct raw *r, const char *uri, char *out, size_t size);
+/** The IOMMU group of a PCI address, opened, or -1. */
+int raw_group(const char *address);
 /** 0 or a negative errno. */
 int raw_map(const struct raw *r, uint64_t iova, void *va, uint64_t len);
 /** Bytes unmapped, or a negative errno. */
