@@ -14,6 +14,8 @@ static int copy(struct fl_model *m, uint64_t iova, uint8_t *buf, uint32_t len, b
 {
 	unsigned prot = write ? FL_DMA_WRITE : FL_DMA_READ;
 
+	if (m->host)
+		return fl_host_copy(m, iova, buf, len, write);
 	while (len) {
 		const struct fl_iommu_map *e = fl_iommu_find(&m->mmu, iova);
 		uint32_t n;

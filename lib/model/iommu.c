@@ -286,6 +286,76 @@ void fl_iommu_clear(struct fl_iommu *u)
 	u->pub.gen++;
 }
 
+/* ---- a host's translations ------------------------------------------------------------ */
+
+static void remove_at(struct fl_iommu *u, unsigned i, unsigned n)
+{
+	memmove(&u->map[i], &u->map[i + n], (u->n - i - n) * sizeof(*u->map));
+	u->n -= n;
+}
+
+/* the entries that overlap are the n from i on */
+static unsigned overlapping(const struct fl_iommu *u, uint64_t first, uint64_t last, unsigned *n)
+{
+	unsigned i = lower(u, first), end = i;
+
+	while (end < u->n && u->map[end].first <= last)
+		end++;
+	*n = end - i;
+	return i;
+}
+
+bool fl_iommu_overlaps(const struct fl_iommu *u, uint64_t first, uint64_t last)
+{
+	unsigned n;
+
+	(void)overlapping(u, first, last, &n);
+	return n;
+}
+
+/* In turn: the next to go is any, since the table is sorted. */
+static void make_place(struct fl_iommu *u)
+{
+	while (u->n >= u->most) {
+		remove_at(u, u->hand++ % u->n, 1);
+		u->evicted = true;
+		u->pub.gen++;
+	}
+}
+
+const struct fl_iommu_map *fl_iommu_fill(struct fl_iommu *u, const struct fl_model_run *run)
+{
+	unsigned i, n;
+
+	i = overlapping(u, run->first, run->last, &n);
+	/* the memory of those may be in use as well */
+	if (n) {
+		remove_at(u, i, n);
+		u->evicted = true;
+		u->pub.gen++;
+	}
+	make_place(u);
+	if (make_room(u))
+		return NULL;
+	i = lower(u, run->first);
+	memmove(&u->map[i + 1], &u->map[i], (u->n - i) * sizeof(*u->map));
+	u->map[i] = (struct fl_iommu_map){
+		.first = run->first, .last = run->last, .base = run->base, .prot = run->prot
+	};
+	u->n++;
+	return &u->map[i];
+}
+
+void fl_iommu_forget(struct fl_iommu *u, uint64_t first, uint64_t last)
+{
+	unsigned i, n;
+
+	i = overlapping(u, first, last, &n);
+	remove_at(u, i, n);
+	u->evicted = false;
+	u->pub.gen++;
+}
+
 /* ---- lazy areas ----------------------------------------------------------------------- */
 
 static uint64_t page_of(const struct fl_iommu_map *e, uint64_t iova)
@@ -396,6 +466,8 @@ void *fl_model_dma_slow(struct fl_model *m, struct fl_model_tlb *t, fl_iova_t io
 {
 	const struct fl_iommu_map *e = fl_iommu_find(&m->mmu, iova.v);
 
+	if (m->host && fl_model_bus_master(m) && fl_host_reach(m, iova.v, prot, &e))
+		return NULL;
 	if (!e || !len || (e->prot & prot) != prot || !e->base || !fl_model_bus_master(m))
 		return NULL;
 	*t = (struct fl_model_tlb){ .gen = m->mmu.pub.gen,

@@ -119,6 +119,11 @@ static void fire(struct fl_model *m, unsigned index, unsigned vec)
 {
 	struct fl_irq_index *x = &m->irq.index[index];
 
+	if (m->host && vec < x->count) {
+		fl_stat_add(&m->stats.irqs, 1);
+		m->host->interrupt(m->host_arg, index, vec);
+		return;
+	}
 	if (vec >= x->count || x->vec[vec].fd < 0)
 		return;
 	if (x->vec[vec].masked)

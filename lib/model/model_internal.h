@@ -17,7 +17,7 @@
 #ifndef MODEL_INTERNAL_H
 #define MODEL_INTERNAL_H
 
-#include <fl_model.h>
+#include <fl_model_host.h>
 #include <fl_wire.h>
 #include <vfio_user.h>
 
@@ -75,6 +75,9 @@ struct fl_iommu {
 	uint8_t *arena;
 	uint64_t arena_first; /* the IOVA that stands at its start */
 	bool no_arena;
+	/* a host's: entries at most, the next that gives its place away, whether one did */
+	unsigned most, hand;
+	bool evicted;
 };
 
 #define FL_IOMMU_LAZY	  0x100u       /* with prot: nothing of it can be reached until granted */
@@ -85,6 +88,11 @@ int fl_iommu_map(struct fl_iommu *u, const struct fl_log *log, uint64_t iova, ui
 /** Every map inside [iova, iova+size); -ENOENT when there is none, -EINVAL if one sticks out. */
 int fl_iommu_unmap(struct fl_iommu *u, uint64_t iova, uint64_t size);
 void fl_iommu_clear(struct fl_iommu *u);
+/** A host's translation, which replaces those that it overlaps; NULL: it cannot be kept. */
+const struct fl_iommu_map *fl_iommu_fill(struct fl_iommu *u, const struct fl_model_run *run);
+bool fl_iommu_overlaps(const struct fl_iommu *u, uint64_t first, uint64_t last);
+/** Every entry that overlaps, whole: nothing that it was good for is in use any more. */
+void fl_iommu_forget(struct fl_iommu *u, uint64_t first, uint64_t last);
 const struct fl_iommu_map *fl_iommu_find(const struct fl_iommu *u, uint64_t iova);
 /** -EINVAL where it is not inside one lazy area, or prot is more than the area's. */
 int fl_iommu_grant(struct fl_iommu *u, uint64_t iova, uint64_t len, unsigned prot);
@@ -163,6 +171,18 @@ unsigned fl_pages_round(struct fl_model *m, unsigned work);
 /** False: nobody waits for that group. */
 bool fl_pages_answer(struct fl_model *m, uint32_t group, enum fl_model_pr_state state);
 
+/* ---- host.c ---------------------------------------------------------------------------- */
+
+/** Makes the host the client of a model that has none; removes it when that fails. */
+int fl_host_adopt(struct fl_model *m, const struct fl_model_host_ops *ops, void *arg,
+		  unsigned asks);
+/** The entry of that page, by asking the host if need be; what its translate() says otherwise. */
+int fl_host_reach(struct fl_model *m, uint64_t iova, unsigned prot, const struct fl_iommu_map **e);
+int fl_host_copy(struct fl_model *m, uint64_t iova, uint8_t *buf, uint32_t len, bool write);
+/** The first page of [iova, last] to be asked for; -EFAULT: none is. */
+int fl_host_missing(struct fl_model *m, uint64_t iova, uint64_t last, unsigned prot,
+		    uint64_t *missing);
+
 /* ---- irq.c ---------------------------------------------------------------------------- */
 
 struct fl_irq_vec {
@@ -240,10 +260,12 @@ struct fl_model {
 	uint8_t *bar_mem[FL_MODEL_BARS]; /* whole BAR, where it has shared ranges */
 	int bar_fd[FL_MODEL_BARS];
 	struct fl_model_stats stats;
-	struct fl_server *srv; /* NULL: no client ever */
-	bool ready;	       /* create() is over: no more set-up */
-	int set_up_error;      /* what a set-up call said */
-	bool auto_remove;      /* goes with its client */
+	struct fl_server *srv; /* NULL: no client ever, or a host */
+	const struct fl_model_host_ops *host;
+	void *host_arg;
+	bool ready;	  /* create() is over: no more set-up */
+	int set_up_error; /* what a set-up call said */
+	bool auto_remove; /* goes with its client */
 };
 
 #define FL_ADD_AUTO_REMOVE 1u
@@ -269,21 +291,13 @@ void fl_model_unmap_all(struct fl_model *m);
 int fl_model_grant(struct fl_model *m, uint64_t iova, uint64_t len, unsigned prot);
 int fl_model_invalidate(struct fl_model *m, uint64_t iova, uint64_t len);
 int fl_model_convert(struct fl_model *m, uint64_t iova, uint64_t len, unsigned prot);
-/** Region access in naturally aligned pieces. -EINVAL outside of it. */
-int fl_model_region(struct fl_model *m, unsigned index, uint64_t off, void *buf, uint32_t len,
-		    bool write);
-uint64_t fl_model_region_size(const struct fl_model *m, unsigned index);
-
 /* ---- engine.c ------------------------------------------------------------------------- */
 
-int fl_engine_new(const struct fl_engine_opts *o, bool thread, struct fl_engine **out);
 int fl_engine_add_ops(struct fl_engine *e, const struct fl_model_ops *ops, const char *args,
 		      const char *path, int fd, unsigned flags, struct fl_model **out);
 /** fl_engine_add() with flags. */
 int fl_engine_add_spec(struct fl_engine *e, const char *spec, const char *path, int fd,
 		       unsigned flags, struct fl_model **out);
-/** One poll() of every model; the work done. */
-unsigned fl_engine_round(struct fl_engine *e, uint64_t now_ns);
 /** Looks at every socket once, waiting up to timeout_ns; whether one had something. */
 bool fl_engine_sockets(struct fl_engine *e, uint64_t timeout_ns);
 const struct fl_log *fl_engine_log(const struct fl_engine *e);

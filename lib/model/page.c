@@ -171,6 +171,13 @@ static int find_missing(const struct fl_model *m, uint64_t iova, uint64_t last, 
 	}
 }
 
+static int find_first(struct fl_model *m, uint64_t iova, uint64_t last, unsigned prot,
+		      struct fl_vu_page_request *out)
+{
+	return m->host ? fl_host_missing(m, iova, last, prot, &out->iova)
+		       : find_missing(m, iova, last, prot, out);
+}
+
 static struct fl_page_req *same_page(struct fl_pages *p, uint64_t iova, unsigned prot)
 {
 	for (unsigned i = 0; p->waiting && i < p->max; i++) {
@@ -218,6 +225,27 @@ static void put_message(struct fl_pages *p, const struct fl_page_req *r,
 	p->fresh = true;
 }
 
+/* To the client, or onto the list of what goes to it in one write. */
+static int send_request(struct fl_model *m, struct fl_page_req *r,
+			const struct fl_vu_page_request *want)
+{
+	int e = 0;
+
+	if (m->host)
+		e = m->host->page_request(m->host_arg, r->id, want->iova, want->prot);
+	else
+		put_message(&m->pages, r, want);
+	if (!e) {
+		fl_stat_add(&m->stats.pr_sent, 1);
+		return 0;
+	}
+	m->pages.waiting--;
+	release(&m->pages, r);
+	if (e == -EAGAIN)
+		fl_stat_add(&m->stats.pr_full, 1);
+	return e == -EAGAIN ? e : -EFAULT;
+}
+
 int fl_model_page_request(struct fl_model *m, fl_iova_t iova, uint64_t len, unsigned prot,
 			  fl_model_pr_t *pr)
 {
@@ -225,10 +253,11 @@ int fl_model_page_request(struct fl_model *m, fl_iova_t iova, uint64_t len, unsi
 	uint64_t last = iova.v + (len - 1);
 	struct fl_pages *p = &m->pages;
 	struct fl_page_req *r;
+	int e;
 
 	*pr = 0;
 	if (!p->max || !len || last < iova.v || !prot || !fl_model_bus_master(m) ||
-	    find_missing(m, iova.v, last, prot, &want))
+	    find_first(m, iova.v, last, prot, &want))
 		return -EFAULT;
 	/* what the client granted before it rang a doorbell has come by now */
 	if (m->srv && fl_server_take_grants(m->srv) && find_missing(m, iova.v, last, prot, &want))
@@ -243,8 +272,9 @@ int fl_model_page_request(struct fl_model *m, fl_iova_t iova, uint64_t len, unsi
 			return 0;
 		}
 		r = make(p, &want);
-		put_message(p, r, &want);
-		fl_stat_add(&m->stats.pr_sent, 1);
+		e = send_request(m, r, &want);
+		if (e)
+			return e;
 	}
 	r->refs++;
 	*pr = r->id;
