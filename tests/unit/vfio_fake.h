@@ -10,7 +10,7 @@
 #define VFIO_FAKE_H
 
 #include <fl_vfio.h>
-#include <linux/vfio.h>
+#include <kernel_abi.h>
 
 #define FAKE_DEVS      8u
 #define FAKE_GROUPS    8u
@@ -27,6 +27,10 @@ struct fake_map {
 	uint64_t iova, len, va;
 	uint32_t flags;
 	uint64_t dirty; /* bit a page of the first 64 */
+	/* that faults, or did: bit a page of no more than 64, and what is counted */
+	bool faults;
+	uint64_t reach, write, held;
+	struct fl_abi_fault_stats st;
 };
 
 struct fake_ctnr {
@@ -36,6 +40,8 @@ struct fake_ctnr {
 	struct fake_map maps[FAKE_MAPS];
 	bool dirty_on;
 	struct fake_group *leaving; /* slowly */
+	uint32_t around;
+	struct fl_abi_fault_stats gone; /* of mappings that are, and outside all */
 };
 
 struct fake_ioas {
@@ -59,6 +65,7 @@ struct fake_group {
 	int id; /* -1 = free */
 	int fd; /* 0 = not open */
 	bool viable, noiommu;
+	bool faults; /* its devices can */
 	/** groups with other tags do not fit one container */
 	int tag;
 	/** what the IOMMU allows its devices, from the start [0, 2^39) without the MSI window */
@@ -101,6 +108,11 @@ struct fake {
 	/* how the kernel is */
 	int api_version;
 	bool no_type1, no_iova_cap, no_avail_cap, no_migration_cap;
+	uint64_t fault_ops; /* type1 has mappings that fault, and knows these operations; 0 = it is
+			       as shipped */
+	uint32_t fault_op, fault_skip; /* such an operation fails with fault_errno, after so many */
+	int fault_errno;
+	uint32_t short_stats;  /* so many bytes of an answer to STATS are missing */
 	bool no_irq_remapping; /* and allow_unsafe_interrupts off */
 	bool lax_windows;      /* a group is let in though a mapping is outside its windows */
 	uint64_t page_sizes;
@@ -160,6 +172,13 @@ void fake_file(const char *path, const char *text);
 void fake_remove(const char *path);
 /** From now on ioctls on this fd go to other_ioctl, under this name. */
 void fake_watch(int fd, const char *name);
+
+/** A device of the container touches a page: what the kernel does then. False: refused. */
+bool fake_touch(struct fake_ctnr *c, uint64_t iova, bool write);
+/** Bytes that are charged. */
+uint64_t fake_locked(void);
+/** The process gives up pages of its memory: the kernel takes them from all devices. */
+void fake_notify(const void *va, uint64_t len);
 
 /** Counts over all containers; mappings of IOASes too. */
 unsigned fake_maps(void);

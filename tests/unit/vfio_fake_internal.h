@@ -42,7 +42,11 @@ void fake_ctnr_closed(struct fake_ctnr *c);
 void fake_irqs_off(struct fake_dev *d, unsigned index);
 int fake_dev_ioctl(struct fake_dev *d, unsigned long request, void *arg);
 bool fake_in_windows(const struct fake_group *g, uint64_t iova, uint64_t len);
-uint64_t fake_locked(void);
+
+/* vfio_fake_fault.c */
+bool fake_ready(const struct fake_ctnr *c);
+int fake_fault_ioctl(struct fake_ctnr *c, void *arg);
+void fake_fault_gone(struct fake_ctnr *c, const struct fake_map *m);
 
 /* vfio_fake_iommufd.c */
 int fake_iommu_ioctl(unsigned long request, void *arg);

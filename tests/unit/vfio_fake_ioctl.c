@@ -53,6 +53,9 @@ static int set_container(struct fake_group *g, int fd)
 		return -EPERM;
 	if (c->iommu && !maps_suit(c, g))
 		return -EINVAL;
+	for (unsigned i = 0; i < c->nmaps && !g->faults; i++)
+		if (c->maps[i].faults)
+			return -EBUSY;
 	g->c = c;
 	c->ngroups++;
 	return 0;
@@ -69,6 +72,8 @@ int fake_unset_container(struct fake_group *g)
 		g->c->nmaps = 0;
 		g->c->avail = fake.entry_limit;
 		g->c->dirty_on = false;
+		g->c->around = 0;
+		memset(&g->c->gone, 0, sizeof(g->c->gone));
 	}
 	g->c = NULL;
 	return 0;
@@ -215,6 +220,16 @@ static size_t build_info(const struct fake_ctnr *c, struct chain *ch)
 		memcpy(p + sizeof(r.header), &n, sizeof(n));
 		memcpy(p + sizeof(r), ranges, n * sizeof(ranges[0]));
 	}
+	if (c->iommu == FL_VFIO_TYPE1_FAULT_IOMMU) {
+		struct fl_abi_info_cap_fault f = { .flags = fake_ready(c) ? FL_VFIO_FAULT_READY : 0,
+						   .around = c->around,
+						   .around_max = 512,
+						   .ops = fake.fault_ops };
+		uint8_t *p = add_cap(ch, FL_VFIO_INFO_CAP_FAULT, sizeof(f));
+
+		memcpy(p + sizeof(f.header), (uint8_t *)&f + sizeof(f.header),
+		       sizeof(f) - sizeof(f.header));
+	}
 	if (ch->last) {
 		info.flags |= VFIO_IOMMU_INFO_CAPS;
 		info.cap_offset = sizeof(info);
@@ -247,8 +262,11 @@ uint64_t fake_locked(void)
 	uint64_t n = 0;
 
 	for (unsigned i = 0; i < FAKE_CTNRS; i++)
-		for (unsigned m = 0; m < fake.ctnrs[i].nmaps; m++)
-			n += fake.ctnrs[i].maps[m].len;
+		for (unsigned m = 0; m < fake.ctnrs[i].nmaps; m++) {
+			const struct fake_map *x = &fake.ctnrs[i].maps[m];
+
+			n += x->faults ? (uint64_t)__builtin_popcountll(x->held) * 4096 : x->len;
+		}
 	for (unsigned i = 0; i < FAKE_IOASES; i++)
 		for (unsigned m = 0; m < fake.ioases[i].nmaps; m++)
 			n += fake.ioases[i].maps[m].len;
@@ -257,7 +275,11 @@ uint64_t fake_locked(void)
 
 static int map_dma(struct fake_ctnr *c, const struct vfio_iommu_type1_dma_map *m)
 {
-	if (m->argsz < sizeof(*m) || !(m->flags & 3) || m->flags & ~3u || !m->size ||
+	const bool faults =
+		c->iommu == FL_VFIO_TYPE1_FAULT_IOMMU && m->flags & FL_VFIO_DMA_MAP_FLAG_FAULT;
+
+	if (m->argsz < sizeof(*m) || !(m->flags & 3) ||
+	    m->flags & ~(3u | (faults ? FL_VFIO_DMA_MAP_FLAG_FAULT : 0)) || !m->size ||
 	    (m->iova | m->vaddr | m->size) & 4095 || m->iova + (m->size - 1) < m->iova)
 		return -EINVAL;
 	for (unsigned i = 0; i < c->nmaps; i++)
@@ -269,10 +291,14 @@ static int map_dma(struct fake_ctnr *c, const struct vfio_iommu_type1_dma_map *m
 	for (unsigned i = 0; i < FAKE_GROUPS; i++)
 		if (fake.groups[i].c == c && !fake_in_windows(&fake.groups[i], m->iova, m->size))
 			return -EINVAL;
-	if (fake.memlock && fake_locked() + m->size > fake.memlock)
+	if (faults && !fake_ready(c))
+		return -EOPNOTSUPP;
+	if (!faults && fake.memlock && fake_locked() + m->size > fake.memlock)
 		return -ENOMEM;
 	assert_true(c->nmaps < FAKE_MAPS);
-	c->maps[c->nmaps++] = (struct fake_map){ m->iova, m->size, m->vaddr, m->flags, 0 };
+	c->maps[c->nmaps++] = (struct fake_map){
+		.iova = m->iova, .len = m->size, .va = m->vaddr, .flags = m->flags, .faults = faults
+	};
 	c->avail--;
 	return 0;
 }
@@ -298,6 +324,7 @@ static int unmap_dma(struct fake_ctnr *c, struct vfio_iommu_type1_dma_unmap *u)
 			continue;
 		}
 		done += c->maps[i].len;
+		fake_fault_gone(c, &c->maps[i]);
 		c->maps[i] = c->maps[--c->nmaps];
 		c->avail++;
 	}
@@ -322,10 +349,12 @@ static int get_dirty(struct fake_ctnr *c, const struct vfio_iommu_type1_dirty_bi
 			continue;
 		if (m->iova < get->iova || m->iova + m->len > get->iova + get->size)
 			return -EINVAL;
+		m->dirty |= m->held & m->write;
 		for (unsigned n = 0; n < 64; n++)
 			if (m->dirty >> n & 1)
 				get->bitmap.data[(at + n) / 64] |= 1ull << (at + n) % 64;
 		m->dirty = 0;
+		m->write &= m->held; /* and the next write is seen again */
 	}
 	return 0;
 }
@@ -337,6 +366,8 @@ static int dirty_pages(struct fake_ctnr *c, struct vfio_iommu_type1_dirty_bitmap
 	switch (d->flags) {
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START:
 		c->dirty_on = true;
+		for (unsigned i = 0; i < c->nmaps; i++)
+			c->maps[i].write &= c->maps[i].held;
 		return 0;
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP:
 		c->dirty_on = false;
@@ -357,7 +388,8 @@ static int set_iommu(struct fake_ctnr *c, int type)
 		if (fake.groups[i].c == c)
 			g = &fake.groups[i];
 	if (!g || c->iommu || g->noiommu != (type == VFIO_NOIOMMU_IOMMU) ||
-	    (type != VFIO_TYPE1v2_IOMMU && type != VFIO_NOIOMMU_IOMMU))
+	    (type != VFIO_TYPE1v2_IOMMU && type != VFIO_NOIOMMU_IOMMU &&
+	     !(type == FL_VFIO_TYPE1_FAULT_IOMMU && fake.fault_ops)))
 		return -EINVAL;
 	if (!g->noiommu && fake.no_irq_remapping)
 		return -EPERM;
@@ -377,11 +409,12 @@ static int ctnr_ioctl(struct fake_ctnr *c, unsigned long request, void *arg)
 			(void)fake_unset_container(c->leaving);
 		c->leaving = NULL;
 		return (number == VFIO_TYPE1v2_IOMMU && !fake.no_type1) ||
-		       number == VFIO_NOIOMMU_IOMMU;
+		       number == VFIO_NOIOMMU_IOMMU ||
+		       (number == FL_VFIO_TYPE1_FAULT_IOMMU && fake.fault_ops);
 	case VFIO_SET_IOMMU:
 		return set_iommu(c, number);
 	}
-	if (c->iommu != VFIO_TYPE1v2_IOMMU)
+	if (c->iommu != VFIO_TYPE1v2_IOMMU && c->iommu != FL_VFIO_TYPE1_FAULT_IOMMU)
 		return -EINVAL;
 	switch (request) {
 	case VFIO_IOMMU_GET_INFO:
@@ -392,6 +425,8 @@ static int ctnr_ioctl(struct fake_ctnr *c, unsigned long request, void *arg)
 		return unmap_dma(c, arg);
 	case VFIO_IOMMU_DIRTY_PAGES:
 		return dirty_pages(c, arg);
+	case FL_VFIO_IOMMU_FAULT:
+		return c->iommu == FL_VFIO_TYPE1_FAULT_IOMMU ? fake_fault_ioctl(c, arg) : -ENOTTY;
 	}
 	return -ENOTTY;
 }
