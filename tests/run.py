@@ -7,11 +7,14 @@ Meson counts as one; a lane that does not build counts as one failure. The vm la
 programs of lane gcc; each case counts as one. Without a name, all but the long vm lanes run.
 
 To be done soon: while the tests of one lane run, the next lanes are built on what CPU those leave idle;
-tests that mostly sleep run side by side (is_parallel in their meson.build); guests take a CPU each, so
-there are as many vm lanes at once as CPUs, two at most. Output stays in the order of the lanes.
+tests run side by side, as most of them wait for the other end of something; one vm lane runs beside the
+lanes that follow gcc, whose figures nobody reads, and as many as CPUs (two at most) when all those are
+done. Output stays in the order of the lanes.
 """
 import argparse
+import collections
 import concurrent.futures
+import contextlib
 import json
 import os
 import queue
@@ -19,6 +22,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -35,14 +39,13 @@ LANES = [
     ('aarch64', {}, ['--cross-file', 'config/cross/aarch64.ini', '-Dbench=disabled',
                      '-Ddevinfo=disabled'], ['unit']),
 ]
-VM_LANES = ['crypto', 'stock', 'iommufd', 'vfio-user', 'events']    # of tests/vm/run.py: in this order
+VM_LANES = ['stock', 'vfio-user', 'events', 'crypto', 'iommufd']    # of tests/vm/run.py: in this order
 VM_MORE_LANES = ['events']              # only when all are asked for
 VM_SLOW_LANES = ['crypto', 'iommufd']   # these build a kernel first: by default only if it is there
 VM_KERNEL = ['tests/vm/kernel.py', '6.12', 'config/kernel/lanes.config']
 VM_SECONDS = 1800
 VM_JOBS = min(2, len(os.sched_getaffinity(0)))
-# of a suite, side by side; in driver only the tests that mostly sleep are marked is_parallel
-JOBS = {'unit': 2, 'driver': 4, 'fuzz': 2}
+JOBS = {'unit': 3, 'driver': 3, 'app': 2, 'fuzz': 2}    # of a suite, side by side
 SANITIZERS = {
     'LSAN_OPTIONS': f'suppressions={ROOT}/tests/lsan.supp',
     'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1',
@@ -95,7 +98,7 @@ def is_built(name, building, lane_name):
     return not wrong, seconds
 
 
-def lane(name, env, _, suites, building):
+def lane(name, env, _, suites, building, nice):
     """returns (passed, failed, skipped)"""
     build = f'build-test/{name}'
     path = os.path.join(ROOT, build)
@@ -107,11 +110,9 @@ def lane(name, env, _, suites, building):
     here = [s for s in suites if s in suites_of(build)]
     passed = failed = skipped = 0
     for suite in here:
-        subprocess.run(['meson', 'test', '-C', build, '--no-rebuild', '--suite', suite,
-                        '--num-processes', str(JOBS.get(suite, 1)), '--print-errorlogs', '--no-stdsplit',
-                        '--logbase', f'testlog-{suite}'],
-                       cwd=ROOT, env={**os.environ, **env, **SANITIZERS}, stdin=subprocess.DEVNULL,
-                       stdout=open(log, 'a'), stderr=subprocess.STDOUT)
+        run(['meson', 'test', '-C', build, '--no-rebuild', '--suite', suite,
+             '--num-processes', str(JOBS.get(suite, 1)), '--print-errorlogs', '--no-stdsplit',
+             '--logbase', f'testlog-{suite}'], {**env, **SANITIZERS}, log, nice)
         with open(os.path.join(path, 'meson-logs', f'testlog-{suite}.json')) as f:
             results = [json.loads(line) for line in f if line.strip()]
         for r in results:
@@ -134,36 +135,44 @@ def warm(name):
     return subprocess.run(['tests/vm/run.py', name, '--warm'], cwd=ROOT).returncode == 0
 
 
-def guests(name, lines):
-    """runs a vm lane; its output goes into the queue, and None at the end. Returns the exit status"""
-    proc = subprocess.Popen(['timeout', '-k', '10', str(VM_SECONDS), 'tests/vm/run.py', name, '--build',
-                             'build-test/gcc'], cwd=ROOT, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    for line in proc.stdout:
-        lines.put(line)
-    lines.put(None)
-    return proc.wait()
+class Guests:
+    """the vm lanes, in their order: at any time as many run as were let in"""
 
+    def __init__(self, names):
+        self.names = names
+        self.todo = collections.deque(names)
+        self.said = {n: queue.SimpleQueue() for n in names}
 
-def vm_lanes(names, building):
-    """the same as lane(), of guests, several lanes at once; each says itself how each case went"""
-    total = [0, 0, 0]
-    if names and not is_built(LANES[0][0], building, f'vm-{names[0]}')[0]:
-        return 0, len(names), 0
-    with concurrent.futures.ThreadPoolExecutor(VM_JOBS) as pool:
-        started = [(n, q, pool.submit(guests, n, q)) for n, q in ((n, queue.Queue()) for n in names)]
-        for name, lines, status in started:
+    def let_in(self, n):
+        for _ in range(n):
+            threading.Thread(target=self.work, daemon=True).start()
+
+    def work(self):
+        """lines of each lane go into its queue, its exit status at the end"""
+        with contextlib.suppress(IndexError):
+            while name := self.todo.popleft():
+                proc = subprocess.Popen(['timeout', '-k', '10', str(VM_SECONDS), 'tests/vm/run.py', name,
+                                         '--build', 'build-test/gcc'], cwd=ROOT, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                for line in proc.stdout:
+                    self.said[name].put(line)
+                self.said[name].put(proc.wait())
+
+    def results(self):
+        """the same as lane(), of all; each case says itself how it went"""
+        total = [0, 0, 0]
+        for name in self.names:
             last = ''
-            for line in iter(lines.get, None):
+            while isinstance(line := self.said[name].get(), str):
                 print(line, end='', flush=True)
                 last = line
             sums = re.match(r'(\d+) passed, (\d+) failed, (\d+) skipped$', last)
-            if status.result() and not (sums and int(sums[2])):
-                print(f'== lane vm-{name}: ended with status {status.result()}', flush=True)
+            if line and not (sums and int(sums[2])):
+                print(f'== lane vm-{name}: ended with status {line}', flush=True)
                 sums = (last, 0, 1, 0)
             for i in range(3):
                 total[i] += int(sums[i + 1])
-    return total
+        return total
 
 
 def chosen(args):
@@ -198,7 +207,13 @@ def main():
                     for i, (name, env, options, _) in enumerate(builds)}
         if set(guest_lanes) & set(VM_SLOW_LANES):  # which say themselves what is wrong with it
             pool.submit(run, VM_KERNEL, {}, os.path.join(ROOT, 'build-test', 'kernel.log'), 19)
-        sums = [lane(*ln, building) for ln in here] + [vm_lanes(guest_lanes, building)]
+        guests = Guests(guest_lanes)
+        sums = [lane(*ln, building, 0) for ln in here[:1]]
+        able = guest_lanes and is_built(LANES[0][0], building, f'vm-{guest_lanes[0]}')[0]
+        guests.let_in(VM_JOBS - 1 if able else 0)
+        sums += [lane(*ln, building, 5) for ln in here[1:]]     # guests go first
+        guests.let_in(1 if able else 0)
+        sums.append(guests.results() if able else (0, len(guest_lanes), 0))
     passed, failed, skipped = (sum(column) for column in zip(*sums))
     print(f'{passed} passed, {failed} failed, {skipped + left_out} skipped')
     sys.exit(1 if failed or not passed else 0)

@@ -10,7 +10,7 @@ import tempfile
 BUILD = sys.argv[1]
 TESTPMD = os.path.join(BUILD, 'apps', 'fl-testpmd')
 DEVINFO = os.path.join(BUILD, 'apps', 'fl-devinfo')
-TIMEOUT = 30
+TIMEOUT = 60
 
 
 def check(cond, what):

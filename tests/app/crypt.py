@@ -22,7 +22,7 @@ CIPHERS += [('aes-cbc', 'aes-256-cbc', KEY * 2, IV),
 
 
 def out(*cmd, data=b'', rc=0):
-    r = subprocess.run(cmd, input=data, capture_output=True, timeout=30)
+    r = subprocess.run(cmd, input=data, capture_output=True, timeout=60)
     check(rc is None or r.returncode == rc, f'{" ".join(cmd)}: {r.returncode} {r.stderr}')
     return r.stdout
 
@@ -83,6 +83,6 @@ if __name__ == '__main__':
     with tempfile.TemporaryDirectory() as t:
         refusals(t)
         for dev in DEVICES:
-            for n in (1, 16, 100, CHUNK - 1, CHUNK, CHUNK + 1, 20 * CHUNK + 77):
+            for n in (1, CHUNK - 1, CHUNK, CHUNK + 1, 20 * CHUNK + 77):
                 ciphers(dev, n)
                 digests(dev, n, t)

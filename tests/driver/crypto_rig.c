@@ -9,8 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-#define WAIT_NS (20000 * NS_PER_MS)
-
 static uint8_t *slot_aad(const struct job *j)
 {
 	return j->slot + 2 * RIG_SLOT;
@@ -89,27 +87,33 @@ void rig_fill(struct rig *r, void *p, size_t n)
 
 void rig_send(struct fl_qp *qp, struct fl_op **ops, unsigned n)
 {
-	uint64_t end = fl_now_ns() + WAIT_NS;
+	uint64_t end = fl_now_ns() + RIG_STALL_NS;
 	unsigned sent = 0;
 
 	while (sent < n) {
-		sent += fl_op_enqueue(qp, ops + sent, (uint16_t)(n - sent));
+		unsigned m = fl_op_enqueue(qp, ops + sent, (uint16_t)(n - sent));
+
+		sent += m;
+		if (m)
+			end = fl_now_ns() + RIG_STALL_NS;
+		else
+			sched_yield(); /* a model's threads may want this very core */
 		if (fl_now_ns() > end)
 			fail_msg("%u of %u ops were taken", sent, n);
-		if (sent < n)
-			sched_yield(); /* a model's threads may want this very core */
 	}
 }
 
 void rig_recv(struct fl_qp *qp, struct fl_op **ops, unsigned n)
 {
-	uint64_t end = fl_now_ns() + WAIT_NS;
+	uint64_t end = fl_now_ns() + RIG_STALL_NS;
 	unsigned got = 0;
 
 	while (got < n) {
 		unsigned m = fl_op_dequeue(qp, ops + got, (uint16_t)(n - got));
 
-		if (!m)
+		if (m)
+			end = fl_now_ns() + RIG_STALL_NS;
+		else
 			sched_yield();
 		got += m;
 		if (fl_now_ns() > end)
@@ -119,13 +123,15 @@ void rig_recv(struct fl_qp *qp, struct fl_op **ops, unsigned n)
 
 void rig_run(struct fl_qp *qp, struct fl_op **ops, struct fl_op **got, unsigned n)
 {
-	uint64_t end = fl_now_ns() + WAIT_NS;
+	uint64_t end = fl_now_ns() + RIG_STALL_NS;
 	unsigned sent = 0, seen = 0, m;
 
 	while (seen < n) {
 		sent += fl_op_enqueue(qp, ops + sent, (uint16_t)(n - sent));
 		m = fl_op_dequeue(qp, got + seen, (uint16_t)(n - seen));
-		if (!m)
+		if (m)
+			end = fl_now_ns() + RIG_STALL_NS;
+		else
 			sched_yield();
 		seen += m;
 		if (fl_now_ns() > end)

@@ -21,6 +21,9 @@
 #define RIG_SEGS  8u
 #define RIG_KEYS  256u
 #define NS_PER_MS 1000000ull
+/* without an op for so long, none will come: time since the last one, since a loaded machine under a
+ * sanitizer may be slow without being stuck */
+#define RIG_STALL_NS (20000 * NS_PER_MS)
 
 struct rig {
 	struct fl_ctx *ctx;

@@ -19,7 +19,7 @@
 
 #include <fl_model.h>
 
-#include "../../drivers/crypto/hisi_qm/hisi_qm.h"
+#include "../../drivers/crypto/hisi_qm/hisi_qm_internal.h"
 
 #define DEPTH	    16u
 #define BD_BYTES    (FL_QM_SQE_SIZE)
@@ -94,11 +94,13 @@ static int try_open(struct fl_ctx *ctx, const char *uri, struct fun *f)
 	memset(f, 0, sizeof(*f));
 	assert_int_equal(fl_dev_open(ctx, uri, &f->dev), 0);
 	rc = fl_qm_open(f->dev, &toy, f, &f->qm);
-	if (rc)
+	if (rc) {
 		fl_dev_close(f->dev);
-	else
-		fl_qm_on_event(f->qm, on_event, f);
-	return rc;
+		return rc;
+	}
+	fl_qm_on_event(f->qm, on_event, f);
+	f->qm->drain_us = 500000;
+	return 0;
 }
 
 static void open_fun(struct fl_ctx *ctx, const char *uri, struct fun *f)

@@ -26,7 +26,7 @@
 #define OPS	 64u
 #define QPS	 300u
 #define BIG	 (4u << 20)
-#define TIME_MAX 30000000000ull
+#define TIME_MAX 30000000000ull /* since something came back */
 
 extern const struct fl_model_ops fl_hisi_sec_model_ops;
 
@@ -208,10 +208,12 @@ static void take(struct sec *t, struct fl_qp *qp, struct fl_op **want, unsigned 
 	for (unsigned got = 0; got < n;) {
 		struct fl_op *op;
 
-		if (fl_op_dequeue(qp, &op, 1))
+		if (fl_op_dequeue(qp, &op, 1)) {
 			assert_ptr_equal(op, want[got++]);
-		else
+			end = fl_now_ns() + TIME_MAX;
+		} else {
 			sched_yield();
+		}
 		fl_ctx_dispatch(t->ctx, 0);
 		if (fl_now_ns() > end)
 			fail_msg("%u of %u came back", got, n);
@@ -792,6 +794,7 @@ static void traffic(struct sec *t, unsigned n, bool discard)
 			expect(op, FL_OP_OK);
 			check_bytes(op, t->in.va + off + taken % PAGE,
 				    t->out.va + off + taken % 1000);
+			end = fl_now_ns() + TIME_MAX;
 			taken++;
 		} else {
 			sched_yield();

@@ -3,7 +3,7 @@
 """smoke.py TARGET CORPUS MIN_EXEC_PER_S MIN_EDGES: a few seconds of a libFuzzer target.
 
 Fails on a crash, a leak, a time-out, or when the target runs slower or covers less than its floor; a second is one
-of the target's own CPU time, as others may want the machine. FL_FUZZ_SECONDS sets the length (default 5).
+of the target's own CPU time, as others may want the machine. FL_FUZZ_SECONDS sets the length (default 3).
 """
 import os
 import re
@@ -15,7 +15,7 @@ import tempfile
 
 def main():
     target, corpus, min_rate, min_edges = sys.argv[1:5]
-    seconds = os.environ.get('FL_FUZZ_SECONDS', '5')
+    seconds = os.environ.get('FL_FUZZ_SECONDS', '3')
     with tempfile.TemporaryDirectory() as work:
         r = subprocess.run([target, '-print_final_stats=1', f'-max_total_time={seconds}',
                             '-timeout=5', '-rss_limit_mb=4096', f'-artifact_prefix={work}/',

@@ -777,7 +777,7 @@ static void test_pool(void **state)
 	assert_int_equal(fl_op_pool_destroy(NULL), 0);
 }
 
-enum { ROUNDS = 20000, HELD = 32 };
+enum { ROUNDS = 4000, HELD = 32 };
 
 static void *take_and_give(void *arg)
 {

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Lazy pools on a kernel that pins what it maps: what is locked stays small, and no frame is lost."""
-from cases_traffic import FRAMES, there_and_back
+from cases_traffic import there_and_back
 from guest import same, true
 
 BUDGET = 256 << 10
+FRAMES = 40000  # each of the buffers comes round
 LIMIT = 4 << 20
 # no cache: a buffer comes round when all others that were ever used have, so most of them lie idle
 POOL = ('--residency', 'lazy', f'--memlock-budget={BUDGET}', '--total-num-mbufs=36000', '--mbcache=0')

@@ -160,6 +160,7 @@ int fl_qm_open(struct fl_dev *dev, const struct fl_qm_engine *e, void *arg, stru
 	qm->log = fl_ctx_log(fl_dev_ctx(dev));
 	qm->e = e;
 	qm->arg = arg;
+	qm->drain_us = QM_DRAIN_US;
 	rc = fl_dev_enable(dev, true);
 	if (rc)
 		goto free;

@@ -47,7 +47,9 @@ struct fl_qm {
 	struct qm_ctx *sqc, *cqc; /* the device's tables */
 	struct qm_ctx *ctx;	  /* what mailboxes bring and take */
 
-	bool mb_stuck;		/* the last mailbox did not end */
+	unsigned
+		drain_us; /* a queue may take so long to become empty: QM_DRAIN_US, less in tests */
+	bool mb_stuck;	  /* the last mailbox did not end */
 	struct fl_qm_qp **qps;	/* of caps.qp_max */
 	struct fl_qm_qp *limbo; /* destroyed, but the device may still use their memory */
 

@@ -102,7 +102,7 @@ static int check_master(struct fl_qm *qm, unsigned cmd)
 static int run(struct fl_qm *qm, unsigned cmd, bool read, uint16_t queue, uint64_t *data,
 	       struct qm_ctx *ctx)
 {
-	unsigned us = cmd == QM_MB_STOP_QP || cmd == QM_MB_FLUSH_QM ? QM_DRAIN_US : QM_MB_US;
+	unsigned us = cmd == QM_MB_STOP_QP || cmd == QM_MB_FLUSH_QM ? qm->drain_us : QM_MB_US;
 	uint64_t w[2], r[2], base = data ? *data : 0;
 	int rc = check_master(qm, cmd);
 

@@ -262,7 +262,7 @@ static int drain_by_dumps(struct fl_qm_qp *q, uint64_t end)
 	qm_err(q->qm,
 	       "queue %u is not empty after %u ms (entries to slot %u, completions to %u): "
 	       "reset the device",
-	       q->id, QM_DRAIN_US / 1000, sqc.tail, cqc.tail);
+	       q->id, q->qm->drain_us / 1000, sqc.tail, cqc.tail);
 	return -ETIMEDOUT;
 }
 
@@ -272,7 +272,7 @@ static int drain(struct fl_qm_qp *q)
 
 	if (q->qm->features & QM_CAP_STOP_QP)
 		return fl_qm_mb(q->qm, QM_MB_STOP_QP, false, q->id, &none);
-	return drain_by_dumps(q, fl_now_ns() + QM_DRAIN_US * 1000ull);
+	return drain_by_dumps(q, fl_now_ns() + q->qm->drain_us * 1000ull);
 }
 
 int fl_qm_qp_stop(struct fl_qm_qp *q)
