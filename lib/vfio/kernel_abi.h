@@ -2,8 +2,8 @@
 /*
  * The kernel's interface that came after Linux 6.1, whose headers this builds with: device cdevs
  * of VFIO (6.6) and iommufd (6.2 on; page tables of one's own, dirty log and device information
- * 6.6 to 6.8); and mappings of a container that fault, by the patches in kernel-patches. The names
- * are ours, so that newer headers do not collide.
+ * 6.6 to 6.8, fault queues 6.11); and mappings of a container that fault, by the patches in
+ * kernel-patches. The names are ours, so that newer headers do not collide.
  */
 #ifndef FL_KERNEL_ABI_H
 #define FL_KERNEL_ABI_H
@@ -168,6 +168,35 @@ struct fl_abi_get_dirty {
 };
 #define FL_IOMMU_GET_DIRTY _IO(FL_IOMMU_TYPE, 0x8c)
 
+struct fl_abi_fault_alloc {
+	uint32_t size, flags, out_fault_id, out_fault_fd;
+};
+#define FL_IOMMU_FAULT_QUEUE_ALLOC _IO(FL_IOMMU_TYPE, 0x8e)
+
+/* what is read from a fault queue: the records of a group follow one another, with one cookie */
+
+#define FL_IOMMU_PERM_READ  1u
+#define FL_IOMMU_PERM_WRITE 2u
+#define FL_IOMMU_PERM_EXEC  4u
+
+struct fl_abi_pgfault {
+	uint32_t flags, dev_id, pasid, grpid, perm, reserved;
+	uint64_t addr;
+	uint32_t length, cookie;
+};
+
+/* what is written to it, one a group */
+
+#define FL_IOMMU_PAGE_SUCCESS 0u
+#define FL_IOMMU_PAGE_INVALID 1u
+
+struct fl_abi_page_response {
+	uint32_t cookie, code;
+};
+
+static_assert(sizeof(struct fl_abi_fault_alloc) == 16, "kernel ABI");
+static_assert(sizeof(struct fl_abi_pgfault) == 40, "kernel ABI");
+static_assert(sizeof(struct fl_abi_page_response) == 8, "kernel ABI");
 static_assert(sizeof(struct fl_abi_bind_iommufd) == 16, "kernel ABI");
 static_assert(sizeof(struct fl_abi_attach_pt) == 12, "kernel ABI");
 static_assert(sizeof(struct fl_abi_detach_pt) == 8, "kernel ABI");

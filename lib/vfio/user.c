@@ -90,7 +90,7 @@ static int access_region(struct fl_vfio_dev *d, bool write, unsigned index, uint
 	}
 	/* who polls may be waiting for the device here, which may wait for a page */
 	if (u->polls)
-		fl_vu_resolve(u);
+		fl_pages_resolve(&u->pages.q);
 	pthread_mutex_unlock(&u->lock);
 	return err;
 }
@@ -332,7 +332,7 @@ static int vu_reattach(struct fl_vfio_dev *d)
 	pthread_mutex_unlock(&u->lock);
 	if (err)
 		return err;
-	err = fl_dma_domain_replay(u->domain);
+	err = fl_dma_domain_replay(u->pages.q.domain);
 	pthread_mutex_lock(&u->lock);
 	if (!err && !u->up)
 		err = -ENODEV;
@@ -348,7 +348,7 @@ static void free_vu(struct fl_vu *u)
 {
 	fl_vu_stop_service(u);
 	drop_link(u);
-	fl_vu_pages_free(u);
+	fl_pages_free(&u->pages.q);
 	if (u->epfd >= 0)
 		close(u->epfd);
 	if (u->alarm_fd >= 0)
@@ -367,8 +367,8 @@ static void vu_close(struct fl_vfio_dev *d)
 
 	pthread_mutex_lock(&u->lock);
 	dead = !u->up;
-	domain = u->domain;
-	u->domain = NULL;
+	domain = u->pages.q.domain;
+	u->pages.q.domain = NULL;
 	pthread_mutex_unlock(&u->lock);
 	/* it may be in the domain still; one that a map starts meanwhile finds none */
 	fl_vu_stop_service(u);
@@ -401,6 +401,7 @@ static struct fl_vu *new_vu(struct fl_dma_space *space, const char *path, bool p
 	if (!u)
 		return NULL;
 	u->dev = (struct fl_vfio_dev){ .ops = &vu_ops, .space = space, .log = log, .node = -1 };
+	fl_vu_pages_init(u);
 	u->polls = polls;
 	u->timeout_ms = timeout_ms;
 	u->main.fd = u->twin.fd = -1;
@@ -460,7 +461,7 @@ int fl_vu_open(struct fl_dma_space *space, const char *path, int fd, bool polls,
 		goto free_vu;
 	}
 	pthread_mutex_lock(&u->lock);
-	u->domain = domain;
+	u->pages.q.domain = domain;
 	fl_vu_rearm(u); /* for what was asked already */
 	pthread_mutex_unlock(&u->lock);
 	*out = &u->dev;

@@ -14,10 +14,12 @@
 #define FL_VFIO_INTERNAL_H
 
 #include <fl_vfio.h>
+#include "pages.h"
 #include "vfio_user.h"
 #include "vfio_user_json.h"
 
 #include <pthread.h>
+#include <stddef.h>
 #include <sys/uio.h>
 
 #define FL_VU_TIMEOUT_MS 5000u
@@ -59,36 +61,10 @@ struct fl_vu_map {
 	unsigned prot;
 };
 
-struct fl_vu_request {
-	uint64_t iova, len, arrived_ns;
-	uint32_t group;
-	unsigned prot;
-};
-
-/** Page requests that are answered together. */
-struct fl_vu_group {
-	uint32_t number;
-	unsigned requests, waiting; /* all, and not resolved yet */
-	bool closed, vain;	    /* vain: one led nowhere */
-	uint32_t code;		    /* the worst so far */
-	uint64_t due;		    /* answered then, 0 = at once */
-};
-
 struct fl_vu_pages {
-	unsigned max; /* groups; 0 = no page requests on this link */
-	unsigned session;
-	/* outstanding, in no order */
-	struct fl_vu_group *groups;
-	unsigned ngroups;
-	/* not resolved yet, a ring with room for all that the groups may have */
-	struct fl_vu_request *queue;
-	unsigned head, n;
-	bool resolving, granted;
-	pthread_t resolver;
-	bool ahead; /* fl_dma_fault_ahead() has more to do */
-	/* answers that are put off, the first of them; when requests in vain are paid for */
-	unsigned nlate;
-	uint64_t due, busy_until;
+	struct fl_pages q; /* first */
+	unsigned max;	   /* groups; 0 = no page requests on this link */
+	struct fl_page_source source;
 	uint64_t alarm; /* what alarm_fd is set to */
 	/* messages that leave with the next one */
 	size_t out_len;
@@ -112,7 +88,6 @@ struct fl_vu {
 	struct fl_vu_region regions[FL_VU_REGIONS];
 	struct fl_vfio_irq irqs[FL_VU_IRQS];
 
-	struct fl_dma_domain *domain;
 	struct fl_vu_map *maps; /* by iova */
 	unsigned nmaps, maps_cap;
 
@@ -122,6 +97,11 @@ struct fl_vu {
 	int stop_fd;
 	pthread_t service;
 };
+
+static inline struct fl_vu *fl_vu_of_pages(struct fl_pages *q)
+{
+	return (struct fl_vu *)((char *)q - offsetof(struct fl_vu, pages));
+}
 
 /* user_sock.c */
 int fl_vu_connect(const char *path, unsigned timeout_ms, const struct fl_log *log);
@@ -185,15 +165,13 @@ int fl_vu_serve_dma(struct fl_vu *u, struct fl_vu_chan *c, uint64_t deadline);
 void fl_vu_stop_service(struct fl_vu *u);
 
 /* user_page.c; all with the lock held */
+void fl_vu_pages_init(struct fl_vu *u);
 /** What was agreed; there are no areas yet. */
 int fl_vu_pages_start(struct fl_vu *u);
 /** The link is gone, and what it asked for. */
 void fl_vu_pages_stop(struct fl_vu *u);
-void fl_vu_pages_free(struct fl_vu *u);
 /** Queues the PAGE_REQUEST in the channel; the link is killed where it is nonsense. */
 int fl_vu_take_page_request(struct fl_vu *u, const struct fl_vu_chan *c);
-/** Resolves what is queued, with the lock let go meanwhile, unless another thread does. */
-void fl_vu_resolve(struct fl_vu *u);
 /** Sees that dispatch() is called when there is something to do. */
 void fl_vu_rearm(struct fl_vu *u);
 

@@ -356,7 +356,7 @@ static void test_reattach(void **state)
 	f->a.s->on_reset = ask_in_reset;
 	/* queued, in the midst of a call, and not resolved before the link is gone */
 	assert_int_equal(f->a.d->ops->reset(f->a.d), 0);
-	assert_int_equal(((struct fl_vu *)f->a.d)->pages.n, 1);
+	assert_int_equal(((struct fl_vu *)f->a.d)->pages.q.n, 1);
 	assert_int_equal(f->a.d->ops->reattach(f->a.d), 0);
 	assert_int_equal(stats(f).mapped_bytes, 0);
 	skip_to(&f->a, FL_VU_DMA_MAP);
