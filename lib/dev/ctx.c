@@ -53,7 +53,7 @@ static int open_pci(struct fl_ctx *ctx, const char *rest, void *arg, struct fl_v
 	if (err)
 		return err;
 	if (!ctx->kernel)
-		err = fl_vfio_kernel_create(ctx->space, fl_ctx_log(ctx), NULL, &ctx->kernel);
+		err = fl_vfio_kernel_create(ctx->space, ctx->polls, fl_ctx_log(ctx), NULL, &ctx->kernel);
 	return err ? err : fl_vfio_kernel_open(ctx->kernel, u.address, &u.how, out);
 }
 

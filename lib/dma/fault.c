@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#define TRIES	    8u /* to map a page: before each after the first a window goes */
 #define AROUND_MAX  (2ull << 20)
 #define AROUND_UNIT 4096ull	  /* of fl_residency_opts.fault_around */
 #define AHEAD_FIRST (16ull << 10) /* a step; each is twice as long as the one before, */
@@ -174,14 +175,19 @@ static int grant(struct fl_faulted *f, const struct fl_dma_fault *q, uint64_t pa
 	    fl_budget_room(f->domain->space, fl_granted_lacks(f, r.from, r.end)))
 		r = one;
 	rc = fl_granted_give(f, r.from, r.end, prot, &fresh);
-	if (rc == -ENOMEM && r.end - r.from > 1) {
+	/* others may have what the budget counts on */
+	for (unsigned i = 0; rc == -ENOMEM && i < TRIES; i++) {
+		if (!(f->domain->pins && fl_granted_evict(f->domain->space, 1)) &&
+		    r.end - r.from == 1)
+			break;
 		r = one;
 		rc = fl_granted_give(f, r.from, r.end, prot, &fresh);
 	}
 	if (rc)
 		return rc;
 	f->area->counts.fault_pages += fresh;
-	if (prot & FL_DMA_WRITE)
+	/* what is pinned is there */
+	if (prot & FL_DMA_WRITE && !f->domain->pins)
 		ahead_add(&f->domain->ahead, fl_iova_add(f->area->pub.iova, r.from << f->shift),
 			  (r.end - r.from) << f->shift);
 	return 0;

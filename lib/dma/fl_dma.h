@@ -277,6 +277,11 @@ FL_API FL_MUST int fl_dma_fault(struct fl_dma_domain *d, const struct fl_dma_fau
  * there is more to do.
  */
 FL_API bool fl_dma_fault_ahead(struct fl_dma_domain *d);
+/**
+ * From within an operation of the domain: devices have lost a range that was granted, beside what
+ * the operation is about. They ask for it again.
+ */
+FL_API void fl_dma_domain_lost(struct fl_dma_domain *d, fl_iova_t iova, uint64_t len);
 /** Counts a request that the transport refused or put off by itself (a storm). */
 FL_API void fl_dma_fault_throttled(struct fl_dma_domain *d);
 /** Whether lazy areas are granted on fault here, as opposed to posted. */

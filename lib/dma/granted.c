@@ -233,6 +233,16 @@ static int take(struct fl_faulted *f, uint64_t from, uint64_t end)
 	return 0;
 }
 
+void fl_dma_domain_lost(struct fl_dma_domain *d, fl_iova_t iova, uint64_t len)
+{
+	struct fl_area *a = fl_area_at(d->space, iova);
+	struct fl_faulted *f = a ? fl_granted_find(d, a) : NULL;
+	uint64_t off = f ? iova.v - a->pub.iova.v : 0;
+
+	if (f)
+		unmark(f, off >> f->shift, (off + len) >> f->shift);
+}
+
 static void forget(struct fl_faulted **at)
 {
 	struct fl_faulted *f = *at;

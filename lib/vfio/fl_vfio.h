@@ -142,8 +142,13 @@ struct fl_vfio_roots {
  */
 struct fl_vfio_kernel;
 
-/** roots NULL = the machine's. */
-FL_API FL_MUST int fl_vfio_kernel_create(struct fl_dma_space *space, const struct fl_log *log,
+/**
+ * @polls  dispatch() is called often: page requests that this process resolves (iommufd) are
+ *         served there; else the first lazy area of a device that makes them starts a thread
+ * @roots  NULL = the machine's
+ */
+FL_API FL_MUST int fl_vfio_kernel_create(struct fl_dma_space *space, bool polls,
+					 const struct fl_log *log,
 					 const struct fl_vfio_roots *roots,
 					 struct fl_vfio_kernel **out);
 /** All its devices are closed. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 /* ---- files ----------------------------------------------------------------------------- */
@@ -113,7 +114,10 @@ static int new_ioas(const struct fl_vk_dev *d, struct fl_vk_ioas **out)
 	return 0;
 }
 
-/* No device is in it. */
+/*
+ * No device is in it. Who serves page requests ends before the domain does, and uses it no more;
+ * what was asked and is not answered the kernel has answered when the device left.
+ */
 static void free_ioas(struct fl_vk_ioas *a)
 {
 	struct fl_vk_ioas **p = &a->iommu->ioases;
@@ -121,8 +125,13 @@ static void free_ioas(struct fl_vk_ioas *a)
 	while (*p != a)
 		p = &(*p)->next;
 	*p = a->next;
+	if (a->faults)
+		fl_vk_faults_stop(a->faults);
 	if (a->domain)
 		fl_dma_domain_remove(a->domain, false);
+	if (a->faults)
+		fl_vk_faults_close(a->faults);
+	fl_vk_lazy_free(a);
 	fl_vk_destroy_object(a->iommu, a->id);
 	pthread_mutex_destroy(&a->lock);
 	free(a->ranges);
@@ -204,6 +213,18 @@ static int explain_attach(const struct fl_vk_dev *d, int rc)
 	return rc;
 }
 
+/* d is in it, the first one. */
+static int add_domain(struct fl_vk_dev *d, struct fl_vk_ioas *a)
+{
+	int rc = fl_dma_domain_add(d->k->space, &fl_vk_ioas_ops, a, &a->domain);
+
+	if (rc) {
+		fl_vk_pt_detach(d);
+		free_ioas(a);
+	}
+	return rc;
+}
+
 static int join_new(struct fl_vk_dev *d)
 {
 	struct fl_vk_ioas *a;
@@ -217,33 +238,108 @@ static int join_new(struct fl_vk_dev *d)
 		free_ioas(a);
 		return rc;
 	}
-	rc = fl_dma_domain_add(d->k->space, &fl_vk_ioas_ops, a, &a->domain);
+	return add_domain(d, a);
+}
+
+/* What all devices of an IOAS reach is less now than what the others did. */
+static int settle(struct fl_vk_dev *d, struct fl_vk_ioas *a)
+{
+	int rc = fl_dma_domain_check(a->domain);
+
 	if (rc) {
 		fl_vk_pt_detach(d);
-		free_ioas(a);
+		check_again(a);
 	}
 	return rc;
 }
+
+/* ---- devices that fault ---------------------------------------------------------------- */
+
+static const char *no_queue(int rc)
+{
+	return rc == -ENOTTY || rc == -EOPNOTSUPP
+		       ? "this kernel's iommufd has no fault queues (Linux 6.11)"
+		       : "no fault queue could be made";
+}
+
+static const char *no_faults(int rc)
+{
+	if (rc == -EOPNOTSUPP)
+		return "this kernel or IOMMU hands over no faults of memory that the process maps (VT-d: Linux 6.13)";
+	if (rc == -ENODEV)
+		return "it takes no recoverable faults, or its IOMMU does not (PCIe: ATS and PRI, and VT-d in scalable mode; Arm: SMMU with stall)";
+	if (rc == -EINVAL)
+		return "the kernel lets no virtual function fault, and the functions of a group only together";
+	return "the kernel takes no page table with a fault queue for it";
+}
+
+static int new_faulting(struct fl_vk_dev *d, const char **why)
+{
+	struct fl_vk_faults *f;
+	struct fl_vk_ioas *a;
+	int rc = fl_vk_faults_open(d->k->iommu, &f);
+
+	*why = no_queue(rc);
+	d->k->iommu->no_queues = rc == -ENOTTY;
+	if (rc)
+		return rc;
+	rc = new_ioas(d, &a);
+	if (rc) {
+		fl_vk_faults_close(f);
+		return rc;
+	}
+	a->faults = f;
+	rc = fl_vk_pt_attach(d, a);
+	*why = no_faults(rc);
+	if (rc) {
+		free_ioas(a);
+		return rc;
+	}
+	rc = add_domain(d, a);
+	*why = "the memory that is mapped cannot be mapped for it";
+	if (!rc)
+		fl_vk_faults_start(a->faults, a->domain);
+	return rc;
+}
+
+/* Sets *why where it cannot be. One that has memory mapped may keep a device out. */
+static int join_faulting(struct fl_vk_dev *d, const char **why)
+{
+	int rc;
+
+	if (d->k->iommu->no_queues) {
+		*why = no_queue(-ENOTTY);
+		return -ENOTTY;
+	}
+	for (struct fl_vk_ioas *a = d->k->iommu->ioases; a; a = a->next) {
+		if (!a->faults)
+			continue;
+		rc = fl_vk_pt_attach(d, a);
+		if (!rc)
+			return settle(d, a);
+		*why = no_faults(rc);
+		if (rc != -EADDRINUSE)
+			return rc;
+	}
+	return new_faulting(d, why);
+}
+
+/* ---- and the others -------------------------------------------------------------------- */
 
 /*
  * What is mapped in an IOAS, or promised, keeps out a device with reserved windows there
  * (-EADDRINUSE). In an IOAS of its own it meets the areas of the space alone, and the space says
  * which of them is in the way.
  */
-static int join(struct fl_vk_dev *d)
+static int join_plain(struct fl_vk_dev *d)
 {
 	for (struct fl_vk_ioas *a = d->k->iommu->ioases; a; a = a->next) {
-		int rc = fl_vk_pt_attach(d, a);
+		int rc = a->faults ? -EAGAIN : fl_vk_pt_attach(d, a);
 
-		if (!rc) {
-			/* what all its devices reach is less than what the others did */
-			rc = fl_dma_domain_check(a->domain);
-			if (rc) {
-				fl_vk_pt_detach(d);
-				check_again(a);
-			}
-			return rc;
-		}
+		if (!rc)
+			return settle(d, a);
+		if (rc == -EAGAIN)
+			continue;
 		if (rc != -EADDRINUSE && rc != -EINVAL)
 			return explain_attach(d, rc);
 		fl_info(d->k->log, "vfio", "%s: does not fit an I/O address space that is open: %s",
@@ -254,7 +350,40 @@ static int join(struct fl_vk_dev *d)
 	return join_new(d);
 }
 
+static int join(struct fl_vk_dev *d)
+{
+	if (!d->how.no_faults && !join_faulting(d, &d->posted_because))
+		return 0;
+	return join_plain(d);
+}
+
+static int watch(struct fl_vk_dev *d)
+{
+	d->dev.faults = d->ioas->faults;
+	if (!d->dev.faults || !d->k->polls)
+		return 0;
+	d->event_fd = epoll_create1(EPOLL_CLOEXEC);
+	return d->event_fd < 0 ? -errno : fl_vk_faults_watch(d->ioas->faults, d->event_fd);
+}
+
 /* ---- the backend ----------------------------------------------------------------------- */
+
+static void iommufd_detach(struct fl_vk_dev *d)
+{
+	struct fl_vk_ioas *a = d->ioas;
+
+	if (d->event_fd >= 0)
+		close(d->event_fd);
+	d->event_fd = -1;
+	fl_vk_pt_detach(d);
+	close(d->fd);
+	d->fd = -1;
+	if (!--a->ndevs)
+		free_ioas(a);
+	else
+		check_again(a);
+	close_iommu(d->k);
+}
 
 static int iommufd_attach(struct fl_vk_dev *d)
 {
@@ -282,26 +411,16 @@ static int iommufd_attach(struct fl_vk_dev *d)
 		return rc;
 	}
 	d->ioas->ndevs++;
-	return 0;
-}
-
-static void iommufd_detach(struct fl_vk_dev *d)
-{
-	struct fl_vk_ioas *a = d->ioas;
-
-	fl_vk_pt_detach(d);
-	close(d->fd);
-	d->fd = -1;
-	if (!--a->ndevs)
-		free_ioas(a);
-	else
-		check_again(a);
-	close_iommu(d->k);
+	rc = watch(d);
+	if (rc)
+		iommufd_detach(d);
+	return rc;
 }
 
 const struct fl_vk_backend fl_vk_iommufd = {
 	.name = "iommufd",
-	.resolver = "this process",
+	.resolver =
+		"this process, from the iommufd's fault queue: what is mapped is pinned, within the budget (a kernel with our patches would resolve it in a container, and pin nothing)",
 	.attach = iommufd_attach,
 	.detach = iommufd_detach,
 };

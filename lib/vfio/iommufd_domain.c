@@ -55,7 +55,8 @@ static int ioas_limits(void *arg, struct fl_dma_limits *out)
 		return rc;
 	if (req.num_iovas > a->nranges || !fl_is_pow2(req.out_iova_alignment))
 		return -EPROTO;
-	*out = (struct fl_dma_limits){ .ranges = a->ranges,
+	*out = (struct fl_dma_limits){ .faults = a->faults,
+				       .ranges = a->ranges,
 				       .nranges = req.num_iovas,
 				       .page_sizes = -req.out_iova_alignment,
 				       .pins = true,
@@ -78,9 +79,8 @@ static void explain_memlock(const struct fl_vk_ioas *a, uint64_t len)
 			len, getuid());
 }
 
-static int ioas_map(void *arg, const struct fl_dma_mapping *m)
+int fl_vk_ioas_map(struct fl_vk_ioas *a, const struct fl_dma_mapping *m)
 {
-	struct fl_vk_ioas *a = arg;
 	struct fl_abi_ioas_map req = { .size = sizeof(req),
 				       .flags = FL_IOMMU_MAP_FIXED |
 						(m->prot & FL_DMA_READ ? FL_IOMMU_MAP_READ : 0) |
@@ -91,14 +91,14 @@ static int ioas_map(void *arg, const struct fl_dma_mapping *m)
 				       .iova = m->iova.v };
 	int rc = fl_vk_ioctl(a->iommu->fd, FL_IOMMU_IOAS_MAP, &req);
 
-	if (rc == -ENOMEM)
+	/* where it is mapped as a device asks, less will do */
+	if (rc == -ENOMEM && !a->faults)
 		explain_memlock(a, m->len);
 	return rc < 0 ? rc : 0;
 }
 
-static int ioas_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped)
+int fl_vk_ioas_unmap(struct fl_vk_ioas *a, fl_iova_t iova, uint64_t len, uint64_t *unmapped)
 {
-	struct fl_vk_ioas *a = arg;
 	struct fl_abi_ioas_unmap req = {
 		.size = sizeof(req), .ioas_id = a->id, .iova = iova.v, .length = len
 	};
@@ -106,6 +106,17 @@ static int ioas_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmappe
 
 	*unmapped = rc < 0 ? 0 : req.length;
 	return rc < 0 ? rc : 0;
+}
+
+static int ioas_map(void *arg, const struct fl_dma_mapping *m)
+{
+	return m->lazy ? fl_vk_lazy_add(arg, m) : fl_vk_ioas_map(arg, m);
+}
+
+static int ioas_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped)
+{
+	return fl_vk_lazy_is(arg, iova) ? fl_vk_lazy_unmap(arg, iova, len, unmapped)
+					: fl_vk_ioas_unmap(arg, iova, len, unmapped);
 }
 
 /* ---- the dirty log --------------------------------------------------------------------- */
@@ -141,6 +152,8 @@ static int ioas_dirty_log(void *arg, bool on)
 	pthread_mutex_lock(&a->lock);
 	rc = log_all(a, on);
 	pthread_mutex_unlock(&a->lock);
+	if (!rc)
+		fl_vk_lazy_clean(a);
 	if (rc == -EOPNOTSUPP)
 		fl_warn(a->iommu->k->log, "vfio",
 			"iommufd: no dirty log: it takes Linux 6.7 and an IOMMU with dirty bits "
@@ -148,9 +161,9 @@ static int ioas_dirty_log(void *arg, bool on)
 	return rc;
 }
 
-static int ioas_dirty_read(void *arg, fl_iova_t iova, uint64_t len, uint64_t page, uint64_t *bitmap)
+int fl_vk_ioas_read_log(struct fl_vk_ioas *a, fl_iova_t iova, uint64_t len, uint64_t page,
+			uint64_t *bitmap)
 {
-	struct fl_vk_ioas *a = arg;
 	int rc = 0;
 
 	pthread_mutex_lock(&a->lock);
@@ -168,11 +181,20 @@ static int ioas_dirty_read(void *arg, fl_iova_t iova, uint64_t len, uint64_t pag
 	return rc < 0 ? rc : 0;
 }
 
+static int ioas_dirty_read(void *arg, fl_iova_t iova, uint64_t len, uint64_t page, uint64_t *bitmap)
+{
+	return fl_vk_lazy_is(arg, iova) ? fl_vk_lazy_dirty(arg, iova, page, bitmap)
+					: fl_vk_ioas_read_log(arg, iova, len, page, bitmap);
+}
+
 const struct fl_dma_domain_ops fl_vk_ioas_ops = {
 	.name = "iommufd",
 	.limits = ioas_limits,
 	.map = ioas_map,
 	.unmap = ioas_unmap,
+	.grant = fl_vk_lazy_grant,
+	.revoke = fl_vk_lazy_revoke,
+	.convert = fl_vk_lazy_convert,
 	.dirty_log = ioas_dirty_log,
 	.dirty_read = ioas_dirty_read,
 };

@@ -8,8 +8,10 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -23,13 +25,13 @@
 #define RETRIES	    8u	/* a quarter of a second */
 
 struct fl_vk_faults {
-	struct fl_vk_ioas *ioas;
+	struct fl_vk_iommu *iommu;
 	uint32_t id;
 	int fd, alarm_fd;
 
 	pthread_mutex_t lock;
 	/* held by the lock */
-	struct fl_pages pages;
+	struct fl_pageq pages;
 	struct fl_page_source sources[SOURCES]; /* by device id; two may share one */
 	uint64_t alarm;
 	struct fl_abi_pgfault *records;
@@ -43,14 +45,14 @@ struct fl_vk_faults {
 	pthread_t thread;
 };
 
-static struct fl_vk_faults *faults_of(struct fl_pages *p)
+static struct fl_vk_faults *faults_of(struct fl_pageq *p)
 {
 	return (struct fl_vk_faults *)((char *)p - offsetof(struct fl_vk_faults, pages));
 }
 
 static const struct fl_log *log_of(const struct fl_vk_faults *f)
 {
-	return f->ioas->iommu->k->log;
+	return f->iommu->k->log;
 }
 
 /* ---- what is answered --------------------------------------------------------------------- */
@@ -72,25 +74,25 @@ static void write_out(struct fl_vk_faults *f)
 }
 
 /* The kernel has no word for what failed for now: that was tried again already. */
-static void answer(struct fl_pages *p, const struct fl_page_group *g)
+static void answer(struct fl_pageq *p, const struct fl_page_group *g)
 {
 	struct fl_vk_faults *f = faults_of(p);
 
-	f->out[f->nout++] = (struct fl_abi_page_response){
-		g->number, g->err ? FL_IOMMU_PAGE_INVALID : FL_IOMMU_PAGE_SUCCESS
-	};
+	f->out[f->nout++] =
+		(struct fl_abi_page_response){ g->number, g->err ? FL_IOMMU_PAGE_INVALID
+								 : FL_IOMMU_PAGE_SUCCESS };
 	if (f->nout == ANSWERS)
 		write_out(f);
 }
 
 /* Whose memory had to be mapped has waited long enough. */
-static void flush(struct fl_pages *p, bool last)
+static void flush(struct fl_pageq *p, bool last)
 {
 	if (last || p->granted)
 		write_out(faults_of(p));
 }
 
-static const struct fl_pages_ops pages_ops = { .answer = answer, .flush = flush };
+static const struct fl_pageq_ops pages_ops = { .answer = answer, .flush = flush };
 
 /* ---- what comes --------------------------------------------------------------------------- */
 
@@ -119,10 +121,10 @@ static void measure(struct fl_abi_pgfault *v, unsigned n)
 /* Whoever had the cookie has been answered by the kernel. */
 static struct fl_page_group *open_group(struct fl_vk_faults *f, const struct fl_abi_pgfault *r)
 {
-	struct fl_page_group *g = fl_pages_find(&f->pages, r->cookie);
+	struct fl_page_group *g = fl_pageq_find(&f->pages, r->cookie);
 
 	if (g)
-		fl_pages_drop(&f->pages, g);
+		fl_pageq_drop(&f->pages, g);
 	g = fl_pages_open_group(&f->pages, r->cookie, &f->sources[r->dev_id % SOURCES]);
 	g->closed = true; /* the kernel hands over whole groups */
 	return g;
@@ -139,7 +141,7 @@ static void queue(struct fl_vk_faults *f, unsigned n)
 
 		if (!g || r->cookie != g->number)
 			g = open_group(f, r);
-		fl_pages_push(&f->pages, g,
+		fl_pageq_push(&f->pages, g,
 			      &(struct fl_page_request){ .iova = r->addr,
 							 .len = r->length,
 							 .arrived_ns = now,
@@ -160,7 +162,7 @@ static int make_room(struct fl_vk_faults *f, unsigned room)
 		f->records = v;
 		f->room = room;
 	}
-	return fl_pages_reserve(&f->pages, f->pages.ngroups + f->room, f->pages.n + f->room);
+	return fl_pageq_reserve(&f->pages, f->pages.ngroups + f->room, f->pages.n + f->room);
 }
 
 static void tell(struct fl_vk_faults *f, int err)
@@ -203,8 +205,8 @@ bool fl_vk_faults_serve(struct fl_vk_faults *f)
 
 	pthread_mutex_lock(&f->lock);
 	any = !f->pages.resolving && (take(f) || f->pages.ngroups);
-	fl_pages_resolve(&f->pages);
-	fl_pages_arm(f->alarm_fd, &f->alarm, fl_pages_alarm(&f->pages));
+	fl_pageq_resolve(&f->pages);
+	fl_pageq_arm(f->alarm_fd, &f->alarm, fl_pageq_alarm(&f->pages));
 	pthread_mutex_unlock(&f->lock);
 	return any;
 }
@@ -212,7 +214,7 @@ bool fl_vk_faults_serve(struct fl_vk_faults *f)
 void fl_vk_faults_granted(struct fl_vk_faults *f)
 {
 	pthread_mutex_lock(&f->lock);
-	(void)fl_pages_granted(&f->pages);
+	(void)fl_pageq_granted(&f->pages);
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -239,7 +241,7 @@ int fl_vk_faults_thread(struct fl_vk_faults *f)
 	sigset_t all, old;
 	int rc;
 
-	if (f->serving || f->ioas->iommu->k->polls)
+	if (f->serving || f->iommu->k->polls)
 		return 0;
 	f->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (f->stop_fd < 0)
@@ -256,7 +258,7 @@ int fl_vk_faults_thread(struct fl_vk_faults *f)
 
 /* ---- from open to close ------------------------------------------------------------------- */
 
-int fl_vk_faults_open(struct fl_vk_ioas *a)
+int fl_vk_faults_open(struct fl_vk_iommu *i, struct fl_vk_faults **out)
 {
 	struct fl_abi_fault_alloc req = { .size = sizeof(req) };
 	struct fl_vk_faults *f = calloc(1, sizeof(*f));
@@ -264,24 +266,25 @@ int fl_vk_faults_open(struct fl_vk_ioas *a)
 
 	if (!f)
 		return -ENOMEM;
-	rc = fl_vk_ioctl(a->iommu->fd, FL_IOMMU_FAULT_QUEUE_ALLOC, &req);
+	rc = fl_vk_ioctl(i->fd, FL_IOMMU_FAULT_QUEUE_ALLOC, &req);
 	if (rc < 0) {
 		free(f);
 		return rc;
 	}
-	f->ioas = a;
+	f->iommu = i;
 	f->id = req.out_fault_id;
 	f->fd = (int)req.out_fault_fd;
 	f->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	rc = f->alarm_fd < 0 ? -errno : 0;
 	pthread_mutex_init(&f->lock, NULL);
-	f->pages = (struct fl_pages){
+	f->pages = (struct fl_pageq){
 		.ops = &pages_ops, .lock = &f->lock, .retries = RETRIES, .held_max = HELD_MAX
 	};
-	a->faults = f;
 	rc = rc ? rc : make_room(f, RECORDS);
 	if (rc)
-		fl_vk_faults_close(a);
+		fl_vk_faults_close(f);
+	else
+		*out = f;
 	return rc;
 }
 
@@ -290,7 +293,7 @@ void fl_vk_faults_start(struct fl_vk_faults *f, struct fl_dma_domain *d)
 	pthread_mutex_lock(&f->lock);
 	f->pages.domain = d;
 	/* for what was asked already */
-	fl_pages_arm(f->alarm_fd, &f->alarm, fl_pages_alarm(&f->pages));
+	fl_pageq_arm(f->alarm_fd, &f->alarm, fl_pageq_alarm(&f->pages));
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -307,20 +310,17 @@ void fl_vk_faults_stop(struct fl_vk_faults *f)
 	f->serving = false;
 }
 
-void fl_vk_faults_close(struct fl_vk_ioas *a)
+void fl_vk_faults_close(struct fl_vk_faults *f)
 {
-	struct fl_vk_faults *f = a->faults;
-
 	/* the file first: it holds the object */
 	close(f->fd);
-	fl_vk_destroy_object(a->iommu, f->id);
+	fl_vk_destroy_object(f->iommu, f->id);
 	if (f->alarm_fd >= 0)
 		close(f->alarm_fd);
-	fl_pages_free(&f->pages);
+	fl_pageq_free(&f->pages);
 	pthread_mutex_destroy(&f->lock);
 	free(f->records);
 	free(f);
-	a->faults = NULL;
 }
 
 uint32_t fl_vk_faults_id(const struct fl_vk_faults *f)

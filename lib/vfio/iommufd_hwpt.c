@@ -146,27 +146,58 @@ static bool can_log(const struct fl_vk_dev *d, const struct fl_vk_iommu *i)
 	       req.out_capabilities & FL_IOMMU_HW_CAP_DIRTY;
 }
 
-/* A page table that can log, of another device of the IOMMU or a new one. */
-static int attach_logged(struct fl_vk_dev *d, struct fl_vk_ioas *a)
+/*
+ * Before Linux 6.16 the IOMMU takes faults of a device only while it translates for it, so that
+ * one without a page table gets a plain one first.
+ */
+static int attach_either(struct fl_vk_dev *d, struct fl_vk_hwpt *h)
+{
+	int rc = fl_vk_hwpt_attach(d, h);
+
+	if (rc != -ENODEV || !h->fault_id || d->ioas || attach(d, h->ioas, NULL, h->ioas->id))
+		return rc;
+	rc = fl_vk_hwpt_attach(d, h);
+	if (rc)
+		fl_vk_pt_detach(d);
+	return rc;
+}
+
+/* A page table that can do that, of another device of the IOMMU or a new one. */
+static int attach_with(struct fl_vk_dev *d, struct fl_vk_ioas *a, uint32_t flags, uint32_t fault_id)
 {
 	struct fl_vk_hwpt *h;
 	int rc;
 
-	if (!can_log(d, a->iommu))
-		return -EOPNOTSUPP;
 	for (h = a->hwpts; h; h = h->next) {
-		if (h->flags != FL_IOMMU_HWPT_DIRTY)
+		if (h->flags != flags)
 			continue;
-		rc = fl_vk_hwpt_attach(d, h);
+		rc = attach_either(d, h);
 		if (rc != -EINVAL)
 			return rc;
 	}
-	rc = fl_vk_hwpt_alloc(d, a, FL_IOMMU_HWPT_DIRTY, 0, &h);
+	rc = fl_vk_hwpt_alloc(d, a, flags, fault_id, &h);
 	if (rc)
 		return rc;
-	rc = fl_vk_hwpt_attach(d, h);
+	rc = attach_either(d, h);
 	if (rc)
 		fl_vk_hwpt_free(h);
+	return rc;
+}
+
+static int attach_faulting(struct fl_vk_dev *d, struct fl_vk_ioas *a, bool log)
+{
+	const uint32_t id = fl_vk_faults_id(a->faults);
+	int rc = -EOPNOTSUPP;
+
+	if (log)
+		rc = attach_with(d, a, FL_IOMMU_HWPT_FAULT_ID | FL_IOMMU_HWPT_DIRTY, id);
+	if (rc != -EOPNOTSUPP)
+		return rc;
+	rc = attach_with(d, a, FL_IOMMU_HWPT_FAULT_ID, id);
+	if (!rc && log)
+		fl_info(d->k->log, "vfio",
+			"%s: no dirty log: kernel or IOMMU have none for a page table that faults",
+			d->pci.address);
 	return rc;
 }
 
@@ -176,5 +207,9 @@ static int attach_logged(struct fl_vk_dev *d, struct fl_vk_ioas *a)
  */
 int fl_vk_pt_attach(struct fl_vk_dev *d, struct fl_vk_ioas *a)
 {
-	return attach_logged(d, a) ? attach(d, a, NULL, a->id) : 0;
+	const bool log = can_log(d, a->iommu);
+
+	if (a->faults)
+		return attach_faulting(d, a, log);
+	return log && !attach_with(d, a, FL_IOMMU_HWPT_DIRTY, 0) ? 0 : attach(d, a, NULL, a->id);
 }

@@ -2,8 +2,11 @@
 /*
  * iommufd. One iommufd a space and, as far as the kernel lets devices share it, one IOAS, which is
  * the space's domain. Below an IOAS stand hardware page tables: of the kernel's own making, or
- * (HWPT) of ours where something is asked of them: a dirty log now, fault queues later. What is
- * mapped in an IOAS is in all of its page tables.
+ * (HWPT) of ours where something is asked of them: a dirty log, page requests. What is mapped in
+ * an IOAS is in all of its page tables.
+ *
+ * Devices that take recoverable faults have an IOAS of their own, with a fault queue, as in there
+ * lazy memory is mapped when a device asks for it; the others share a plain one.
  *
  * Objects come and go under the rule of struct fl_vfio_kernel, one thread at a time. The domain's
  * operations come from any thread, so the list of page tables has a lock; it is taken inside the
@@ -14,6 +17,10 @@
 
 #include "kernel_abi.h"
 #include "kernel_internal.h"
+#include "pageq.h"
+
+struct fl_vk_faults;
+struct fl_vk_lazy;
 
 struct fl_vk_hwpt {
 	struct fl_vk_hwpt *next;
@@ -28,6 +35,7 @@ struct fl_vk_ioas {
 	struct fl_dma_domain *domain;
 	uint32_t id;
 	unsigned ndevs;
+	struct fl_vk_faults *faults; /* its fault queue, NULL = a plain one; fixed */
 	/* held for what follows */
 	pthread_mutex_t lock;
 	struct fl_vk_hwpt *hwpts;
@@ -36,12 +44,14 @@ struct fl_vk_ioas {
 	/* the domain's, held by the space's lock: what the kernel said last */
 	struct fl_iova_range *ranges;
 	uint32_t nranges;
+	struct fl_vk_lazy *lazy;
 };
 
 struct fl_vk_iommu {
 	struct fl_vfio_kernel *k;
 	struct fl_vk_ioas *ioases;
 	int fd;
+	bool no_queues; /* this kernel has no fault queues */
 };
 
 /* ---- iommufd.c ------------------------------------------------------------------------- */
@@ -56,6 +66,51 @@ FL_MUST int fl_vk_ioas_allow(struct fl_vk_ioas *a, const struct fl_iova_range *v
 /* ---- iommufd_domain.c ------------------------------------------------------------------ */
 
 extern const struct fl_dma_domain_ops fl_vk_ioas_ops;
+
+FL_MUST int fl_vk_ioas_map(struct fl_vk_ioas *a, const struct fl_dma_mapping *m);
+FL_MUST int fl_vk_ioas_unmap(struct fl_vk_ioas *a, fl_iova_t iova, uint64_t len,
+			     uint64_t *unmapped);
+/** What devices wrote to in a range that is mapped without a hole, in all page tables. */
+FL_MUST int fl_vk_ioas_read_log(struct fl_vk_ioas *a, fl_iova_t iova, uint64_t len, uint64_t page,
+				uint64_t *bitmap);
+
+/* ---- iommufd_lazy.c: under the space's lock -------------------------------------------- */
+
+/** A lazy area, of which nothing is mapped; somebody serves page requests from now on. */
+FL_MUST int fl_vk_lazy_add(struct fl_vk_ioas *a, const struct fl_dma_mapping *m);
+/** Whether a lazy area stands there. */
+bool fl_vk_lazy_is(struct fl_vk_ioas *a, fl_iova_t iova);
+/** Unmaps and forgets the one there. */
+int fl_vk_lazy_unmap(struct fl_vk_ioas *a, fl_iova_t iova, uint64_t len, uint64_t *unmapped);
+/** Forgets all; nothing is unmapped. */
+void fl_vk_lazy_free(struct fl_vk_ioas *a);
+/* operations of the domain */
+int fl_vk_lazy_grant(void *arg, const struct fl_dma_mapping *m);
+int fl_vk_lazy_revoke(void *arg, fl_iova_t iova, uint64_t len);
+int fl_vk_lazy_convert(void *arg, const struct fl_dma_mapping *m);
+/** The dirty log begins; and what it has of the area there, which is cleared. */
+void fl_vk_lazy_clean(struct fl_vk_ioas *a);
+int fl_vk_lazy_dirty(struct fl_vk_ioas *a, fl_iova_t iova, uint64_t page, uint64_t *bitmap);
+
+/* ---- iommufd_fault.c ------------------------------------------------------------------- */
+
+/** A fault queue for an IOAS; not logged. -ENOTTY, -EOPNOTSUPP: the kernel has none. */
+FL_MUST int fl_vk_faults_open(struct fl_vk_iommu *i, struct fl_vk_faults **out);
+/** The domain is in the space: what devices ask for is resolved, until the stop. */
+void fl_vk_faults_start(struct fl_vk_faults *f, struct fl_dma_domain *d);
+/** The domain leaves the space. */
+void fl_vk_faults_stop(struct fl_vk_faults *f);
+/** No page table has it any more. */
+void fl_vk_faults_close(struct fl_vk_faults *f);
+uint32_t fl_vk_faults_id(const struct fl_vk_faults *f);
+/** Serves what has come, if anything has. */
+bool fl_vk_faults_serve(struct fl_vk_faults *f);
+/** Makes the thread that serves, unless the application polls or it runs. */
+FL_MUST int fl_vk_faults_thread(struct fl_vk_faults *f);
+/** Has an epoll fd tell when there is something to serve. */
+FL_MUST int fl_vk_faults_watch(const struct fl_vk_faults *f, int epfd);
+/** Memory was mapped: who serves wants to know. */
+void fl_vk_faults_granted(struct fl_vk_faults *f);
 
 /* ---- iommufd_hwpt.c -------------------------------------------------------------------- */
 
@@ -76,8 +131,10 @@ void fl_vk_hwpt_free(struct fl_vk_hwpt *h);
 int fl_vk_hwpt_log(const struct fl_vk_hwpt *h, bool on);
 
 /**
- * Attaches d to a page table of the IOAS that can log, where the IOMMU has that, else to any.
- * -EOPNOTSUPP: a log runs and the IOMMU has none; -EADDRINUSE, -EINVAL: d does not suit the IOAS.
+ * Attaches d to a page table of the IOAS: one that takes faults, where the IOAS has a queue; one
+ * that can log, where the IOMMU has that; else to any. -EOPNOTSUPP: a log runs and the IOMMU has
+ * none, or it or the kernel takes no faults for it; -ENODEV: d takes no faults; -EADDRINUSE,
+ * -EINVAL: d does not suit the IOAS.
  */
 FL_MUST int fl_vk_pt_attach(struct fl_vk_dev *d, struct fl_vk_ioas *a);
 /** Takes d out of its page table; no DMA from then on. */

@@ -19,7 +19,8 @@ struct fl_vk_lazy {
 	uint8_t *va;
 	unsigned prot, shift;
 	uint64_t pages, mapped;
-	/* a bit a page each; dirty: written to, or was to be, and unmapped since the log was read */
+	/* a bit a page each; dirty: written to, or was to be, and unmapped since the log was read
+	 */
 	uint64_t *has, *write, *begin, *dirty;
 };
 

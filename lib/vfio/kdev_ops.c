@@ -1,13 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The operations of a device of the kernel's. */
-#include "kernel_internal.h"
+#include "iommufd_internal.h"
 
 #include <linux/pci_regs.h>
 
 /* The kernel has no fd that tells of a device that vanished: the request interrupt does. */
 static int event_fd(struct fl_vfio_dev *d)
 {
-	return -1;
+	return ((struct fl_vk_dev *)d)->event_fd;
+}
+
+/* Page requests, of this device or of those it shares them with. */
+static bool serve(struct fl_vk_dev *d)
+{
+	bool any;
+
+	if (!d->dev.faults || !fl_vk_hold(d))
+		return false;
+	any = d->ioas && fl_vk_faults_serve(d->ioas->faults);
+	fl_vk_let(d);
+	return any;
 }
 
 /*
@@ -18,6 +30,8 @@ static int dispatch(struct fl_vfio_dev *d)
 {
 	uint8_t type;
 
+	if (serve((struct fl_vk_dev *)d))
+		return 0;
 	if (!fl_vk_region_read(d, FL_VFIO_REGION_CONFIG, PCI_HEADER_TYPE, &type, 1) && type != 0xff)
 		return 0;
 	__atomic_store_n(&d->removed, true, __ATOMIC_RELAXED);

@@ -11,7 +11,7 @@
 
 /* ---- the object ----------------------------------------------------------------------- */
 
-int fl_vfio_kernel_create(struct fl_dma_space *space, const struct fl_log *log,
+int fl_vfio_kernel_create(struct fl_dma_space *space, bool polls, const struct fl_log *log,
 			  const struct fl_vfio_roots *roots, struct fl_vfio_kernel **out)
 {
 	struct fl_vfio_kernel *k = calloc(1, sizeof(*k));
@@ -19,6 +19,7 @@ int fl_vfio_kernel_create(struct fl_dma_space *space, const struct fl_log *log,
 	if (!k)
 		return -ENOMEM;
 	k->space = space;
+	k->polls = polls;
 	k->log = log;
 	k->sys = strdup(roots ? roots->sys : "/sys");
 	k->dev = strdup(roots ? roots->dev : "/dev");
@@ -204,7 +205,7 @@ static struct fl_vk_dev *new_dev(struct fl_vfio_kernel *k, struct fl_vfio_open h
 	d->dev = (struct fl_vfio_dev){ .space = k->space, .log = k->log, .node = -1 };
 	d->k = k;
 	d->how = how;
-	d->fd = -1;
+	d->fd = d->event_fd = -1;
 	pthread_rwlock_init(&d->lock, NULL);
 	d->how.opener = opener ? strdup(opener) : NULL;
 	if (opener && !d->how.opener) {

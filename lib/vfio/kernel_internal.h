@@ -34,6 +34,7 @@ extern const struct fl_vk_backend fl_vk_iommufd;
 struct fl_vfio_kernel {
 	struct fl_dma_space *space;
 	const struct fl_log *log;
+	bool polls;
 	char *sys, *dev;
 	struct fl_vk_dev *devs;
 	/* state of container.c and iommufd.c */
@@ -59,6 +60,7 @@ struct fl_vk_dev {
 	uint32_t devid;
 	struct fl_vk_ioas *ioas;
 	struct fl_vk_hwpt *hwpt;
+	int event_fd; /* readable when there are page requests, for who polls; -1 = none */
 	/* what the kernel said when the device was taken, checked */
 	struct fl_vk_region {
 		struct fl_vfio_region info;

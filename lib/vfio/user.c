@@ -90,7 +90,7 @@ static int access_region(struct fl_vfio_dev *d, bool write, unsigned index, uint
 	}
 	/* who polls may be waiting for the device here, which may wait for a page */
 	if (u->polls)
-		fl_pages_resolve(&u->pages.q);
+		fl_pageq_resolve(&u->pages.q);
 	pthread_mutex_unlock(&u->lock);
 	return err;
 }
@@ -348,7 +348,7 @@ static void free_vu(struct fl_vu *u)
 {
 	fl_vu_stop_service(u);
 	drop_link(u);
-	fl_pages_free(&u->pages.q);
+	fl_pageq_free(&u->pages.q);
 	if (u->epfd >= 0)
 		close(u->epfd);
 	if (u->alarm_fd >= 0)

@@ -226,7 +226,7 @@ static int domain_grant(void *arg, const struct fl_dma_mapping *m)
 	i = find_map(u, r.iova);
 	if (i < u->nmaps && u->maps[i].iova <= r.iova)
 		err = fl_vu_post(u, FL_VU_PAGE_GRANT, &r, sizeof(r));
-	if (!fl_pages_granted(&u->pages.q) && !err)
+	if (!fl_pageq_granted(&u->pages.q) && !err)
 		err = fl_vu_flush(u);
 	pthread_mutex_unlock(&u->lock);
 	return err;

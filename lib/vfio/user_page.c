@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio-user: page requests (pages.h). Whoever reads the socket queues them, whoever dispatches
+ * vfio-user: page requests (pageq.h). Whoever reads the socket queues them, whoever dispatches
  * resolves them. What is granted then is kept back and leaves together with the answer. All that a
  * server can make us hold is bounded by the groups that were agreed on.
  */
@@ -12,29 +12,29 @@
 /* Answers that wait for another one are sent all the same from this many bytes on. */
 #define FLUSH_AT 512u
 
-static void answer(struct fl_pages *q, const struct fl_page_group *g)
+static void answer(struct fl_pageq *q, const struct fl_page_group *g)
 {
 	const struct fl_vu_page_response r = { g->number, !g->err ? FL_VU_PAGE_SUCCESS
 							  : g->err == -EFAULT
 								  ? FL_VU_PAGE_INVALID
 								  : FL_VU_PAGE_FAILURE };
 
-	(void)fl_vu_post(fl_vu_of_pages(q), FL_VU_PAGE_RESPONSE, &r, sizeof(r));
+	(void)fl_vu_post(fl_vu_of_pageq(q), FL_VU_PAGE_RESPONSE, &r, sizeof(r));
 }
 
-static void flush(struct fl_pages *q, bool last)
+static void flush(struct fl_pageq *q, bool last)
 {
-	struct fl_vu *u = fl_vu_of_pages(q);
+	struct fl_vu *u = fl_vu_of_pageq(q);
 
 	if (last || u->pages.out_len >= FLUSH_AT)
 		(void)fl_vu_flush(u);
 }
 
-static const struct fl_pages_ops pages_ops = { .answer = answer, .flush = flush };
+static const struct fl_pageq_ops pages_ops = { .answer = answer, .flush = flush };
 
 void fl_vu_pages_init(struct fl_vu *u)
 {
-	u->pages.q = (struct fl_pages){ .ops = &pages_ops, .lock = &u->lock, .held_max = UINT_MAX };
+	u->pages.q = (struct fl_pageq){ .ops = &pages_ops, .lock = &u->lock, .held_max = UINT_MAX };
 }
 
 int fl_vu_pages_start(struct fl_vu *u)
@@ -46,7 +46,7 @@ int fl_vu_pages_start(struct fl_vu *u)
 	/* requests are for pages of 4 KiB; of another size we could not grant what is asked for */
 	if (!u->peer.page_requests || !(u->peer.pgsizes & FL_VU_PAGE))
 		return 0;
-	if (fl_pages_reserve(&p->q, FL_VU_GROUPS, FL_VU_GROUPS * FL_VU_GROUP_REQUESTS))
+	if (fl_pageq_reserve(&p->q, FL_VU_GROUPS, FL_VU_GROUPS * FL_VU_GROUP_REQUESTS))
 		return -ENOMEM;
 	p->max = u->peer.page_requests < FL_VU_GROUPS ? (unsigned)u->peer.page_requests
 						      : FL_VU_GROUPS;
@@ -56,7 +56,7 @@ int fl_vu_pages_start(struct fl_vu *u)
 
 void fl_vu_pages_stop(struct fl_vu *u)
 {
-	fl_pages_reset(&u->pages.q);
+	fl_pageq_reset(&u->pages.q);
 	u->pages.out_len = 0;
 	u->pages.source = (struct fl_page_source){ 0 };
 	fl_vu_rearm(u);
@@ -65,9 +65,9 @@ void fl_vu_pages_stop(struct fl_vu *u)
 void fl_vu_rearm(struct fl_vu *u)
 {
 	const bool ahead = fl_vu_ahead(&u->twin);
-	const uint64_t at = ahead ? FL_PAGES_NOW : fl_pages_alarm(&u->pages.q);
+	const uint64_t at = ahead ? FL_PAGEQ_NOW : fl_pageq_alarm(&u->pages.q);
 
-	fl_pages_arm(u->alarm_fd, &u->pages.alarm, u->up ? at : 0);
+	fl_pageq_arm(u->alarm_fd, &u->pages.alarm, u->up ? at : 0);
 }
 
 static const char *odd_request(const struct fl_vu_page_request *r)
@@ -84,7 +84,7 @@ static const char *odd_request(const struct fl_vu_page_request *r)
 static struct fl_page_group *take_group(struct fl_vu *u, uint32_t number)
 {
 	struct fl_vu_pages *p = &u->pages;
-	struct fl_page_group *g = fl_pages_find(&p->q, number);
+	struct fl_page_group *g = fl_pageq_find(&p->q, number);
 
 	if (g && g->closed)
 		fl_vu_kill(u, -EPROTO, "a page request of group %u, which is not answered yet",
@@ -119,7 +119,7 @@ int fl_vu_take_page_request(struct fl_vu *u, const struct fl_vu_chan *c)
 		return -EPROTO;
 	g->closed = r.flags & FL_VU_PAGE_F_LAST;
 	/* there is room: of each group no more wait than it may have */
-	fl_pages_push(&u->pages.q, g,
+	fl_pageq_push(&u->pages.q, g,
 		      &(struct fl_page_request){ .iova = r.iova,
 						 .len = r.len,
 						 .arrived_ns = fl_now_ns(),

@@ -24,7 +24,7 @@ int fl_vu_kill(struct fl_vu *u, int err, const char *fmt, ...)
 	fl_log_msg(u->dev.log, err == -ENODEV ? FL_LOG_WARN : FL_LOG_ERR, "vfio-user",
 		   "%s: %s; the link is closed", u->path ? u->path : "fd", why);
 	u->up = false;
-	fl_pages_reset(&u->pages.q);
+	fl_pageq_reset(&u->pages.q);
 	__atomic_store_n(&u->dev.removed, true, __ATOMIC_RELAXED);
 	shutdown(u->main.fd, SHUT_RDWR);
 	if (u->twin.fd >= 0)
@@ -268,7 +268,7 @@ int fl_vu_dispatch(struct fl_vfio_dev *d)
 	/* a server with a twin says nothing on the other socket but that it is gone */
 	if (!serve_channel(u, &u->twin))
 		serve_channel(u, &u->main);
-	fl_pages_resolve(&u->pages.q);
+	fl_pageq_resolve(&u->pages.q);
 	fl_vu_rearm(u);
 	up = u->up;
 	pthread_mutex_unlock(&u->lock);

@@ -14,7 +14,7 @@
 #define FL_VFIO_INTERNAL_H
 
 #include <fl_vfio.h>
-#include "pages.h"
+#include "pageq.h"
 #include "vfio_user.h"
 #include "vfio_user_json.h"
 
@@ -62,7 +62,7 @@ struct fl_vu_map {
 };
 
 struct fl_vu_pages {
-	struct fl_pages q; /* first */
+	struct fl_pageq q; /* first */
 	unsigned max;	   /* groups; 0 = no page requests on this link */
 	struct fl_page_source source;
 	uint64_t alarm; /* what alarm_fd is set to */
@@ -98,7 +98,7 @@ struct fl_vu {
 	pthread_t service;
 };
 
-static inline struct fl_vu *fl_vu_of_pages(struct fl_pages *q)
+static inline struct fl_vu *fl_vu_of_pageq(struct fl_pageq *q)
 {
 	return (struct fl_vu *)((char *)q - offsetof(struct fl_vu, pages));
 }

@@ -20,6 +20,7 @@
 #define AREAS 8
 
 struct fix {
+	bool polls;
 	const struct fl_vfio_open *how;
 	struct fl_dma_space *space;
 	struct fl_vfio_kernel *k;
@@ -35,7 +36,7 @@ static inline struct fix *rig_setup(const struct fl_vfio_open *how)
 	fake_setup();
 	x->how = how;
 	assert_int_equal(fl_dma_space_create(&fake_log, &x->space), 0);
-	assert_int_equal(fl_vfio_kernel_create(x->space, &fake_log, &fake.roots, &x->k), 0);
+	assert_int_equal(fl_vfio_kernel_create(x->space, x->polls, &fake_log, &fake.roots, &x->k), 0);
 	return x;
 }
 

@@ -10,8 +10,8 @@
  * would, so that a device which makes nothing else soon has all its groups waiting and no more to
  * ask with.
  */
-#ifndef FL_PAGES_H
-#define FL_PAGES_H
+#ifndef FL_PAGEQ_H
+#define FL_PAGEQ_H
 
 #include <fl_dma.h>
 
@@ -41,17 +41,17 @@ struct fl_page_group {
 	struct fl_page_source *source;
 };
 
-struct fl_pages;
+struct fl_pageq;
 
-struct fl_pages_ops {
+struct fl_pageq_ops {
 	/** A group is over, and the lock held; it is forgotten when this returns. */
-	void (*answer)(struct fl_pages *p, const struct fl_page_group *g);
+	void (*answer)(struct fl_pageq *p, const struct fl_page_group *g);
 	/** Answers may wait for more of them; `last`: no more come soon. */
-	void (*flush)(struct fl_pages *p, bool last);
+	void (*flush)(struct fl_pageq *p, bool last);
 };
 
-struct fl_pages {
-	const struct fl_pages_ops *ops;
+struct fl_pageq {
+	const struct fl_pageq_ops *ops;
 	pthread_mutex_t *lock; /* held by who calls; for all that follows */
 	/** requests that failed and might not later are tried so often again */
 	unsigned retries;
@@ -73,29 +73,29 @@ struct fl_pages {
 };
 
 /** Room for so many groups and requests; -ENOMEM. */
-FL_MUST int fl_pages_reserve(struct fl_pages *p, unsigned groups, unsigned requests);
-void fl_pages_free(struct fl_pages *p);
+FL_MUST int fl_pageq_reserve(struct fl_pageq *p, unsigned groups, unsigned requests);
+void fl_pageq_free(struct fl_pageq *p);
 /** Forgets what was asked. */
-void fl_pages_reset(struct fl_pages *p);
+void fl_pageq_reset(struct fl_pageq *p);
 
-struct fl_page_group *fl_pages_find(struct fl_pages *p, uint32_t number);
+struct fl_page_group *fl_pageq_find(struct fl_pageq *p, uint32_t number);
 /** There is room; the number is not in use. */
-struct fl_page_group *fl_pages_open_group(struct fl_pages *p, uint32_t number,
+struct fl_page_group *fl_pages_open_group(struct fl_pageq *p, uint32_t number,
 					  struct fl_page_source *source);
 /** Of a group that is outstanding; there is room. */
-void fl_pages_push(struct fl_pages *p, struct fl_page_group *g, const struct fl_page_request *r);
+void fl_pageq_push(struct fl_pageq *p, struct fl_page_group *g, const struct fl_page_request *r);
 /** Nobody waits for the group any more. */
-void fl_pages_drop(struct fl_pages *p, struct fl_page_group *g);
+void fl_pageq_drop(struct fl_pageq *p, struct fl_page_group *g);
 
 /** The transport has granted something: was it for a request? Then an answer follows soon. */
-bool fl_pages_granted(struct fl_pages *p);
+bool fl_pageq_granted(struct fl_pageq *p);
 /** Resolves what is queued, with the lock let go meanwhile, unless another thread does. */
-void fl_pages_resolve(struct fl_pages *p);
+void fl_pageq_resolve(struct fl_pageq *p);
 
-#define FL_PAGES_NOW 1u
+#define FL_PAGEQ_NOW 1u
 /** When there is something to do, in time of CLOCK_MONOTONIC; 0 = nothing. */
-uint64_t fl_pages_alarm(const struct fl_pages *p);
+uint64_t fl_pageq_alarm(const struct fl_pageq *p);
 /** Sets a timerfd to that; *set is what it is set to. */
-void fl_pages_arm(int timer_fd, uint64_t *set, uint64_t at);
+void fl_pageq_arm(int timer_fd, uint64_t *set, uint64_t at);
 
 #endif

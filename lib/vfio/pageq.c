@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "pages.h"
+#include "pageq.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@
 
 /* ---- room ------------------------------------------------------------------------------- */
 
-int fl_pages_reserve(struct fl_pages *p, unsigned groups, unsigned requests)
+int fl_pageq_reserve(struct fl_pageq *p, unsigned groups, unsigned requests)
 {
 	void *v = p->groups;
 
@@ -40,13 +40,13 @@ int fl_pages_reserve(struct fl_pages *p, unsigned groups, unsigned requests)
 	return 0;
 }
 
-void fl_pages_free(struct fl_pages *p)
+void fl_pageq_free(struct fl_pageq *p)
 {
 	free(p->groups);
 	free(p->queue);
 }
 
-void fl_pages_reset(struct fl_pages *p)
+void fl_pageq_reset(struct fl_pageq *p)
 {
 	for (unsigned i = 0; i < p->ngroups; i++)
 		*p->groups[i].source = (struct fl_page_source){ 0 };
@@ -57,7 +57,7 @@ void fl_pages_reset(struct fl_pages *p)
 
 /* ---- what comes --------------------------------------------------------------------------- */
 
-struct fl_page_group *fl_pages_find(struct fl_pages *p, uint32_t number)
+struct fl_page_group *fl_pageq_find(struct fl_pageq *p, uint32_t number)
 {
 	for (unsigned i = 0; i < p->ngroups; i++)
 		if (p->groups[i].number == number)
@@ -65,7 +65,7 @@ struct fl_page_group *fl_pages_find(struct fl_pages *p, uint32_t number)
 	return NULL;
 }
 
-struct fl_page_group *fl_pages_open_group(struct fl_pages *p, uint32_t number,
+struct fl_page_group *fl_pages_open_group(struct fl_pageq *p, uint32_t number,
 					  struct fl_page_source *source)
 {
 	struct fl_page_group *g = &p->groups[p->ngroups++];
@@ -74,7 +74,7 @@ struct fl_page_group *fl_pages_open_group(struct fl_pages *p, uint32_t number,
 	return g;
 }
 
-static void push(struct fl_pages *p, const struct fl_page_request *r)
+static void push(struct fl_pageq *p, const struct fl_page_request *r)
 {
 	if (p->head + p->n == p->queue_cap) {
 		memmove(p->queue, p->queue + p->head, p->n * sizeof(*p->queue));
@@ -84,7 +84,7 @@ static void push(struct fl_pages *p, const struct fl_page_request *r)
 	p->delayed += r->not_before != 0;
 }
 
-static struct fl_page_request pop(struct fl_pages *p)
+static struct fl_page_request pop(struct fl_pageq *p)
 {
 	const struct fl_page_request r = p->queue[p->head];
 
@@ -93,21 +93,21 @@ static struct fl_page_request pop(struct fl_pages *p)
 	return r;
 }
 
-void fl_pages_push(struct fl_pages *p, struct fl_page_group *g, const struct fl_page_request *r)
+void fl_pageq_push(struct fl_pageq *p, struct fl_page_group *g, const struct fl_page_request *r)
 {
 	g->requests++;
 	g->waiting++;
 	push(p, r);
 }
 
-static void forget(struct fl_pages *p, struct fl_page_group *g)
+static void forget(struct fl_pageq *p, struct fl_page_group *g)
 {
 	p->nlate -= g->due != 0;
 	g->source->held -= g->due != 0;
 	*g = p->groups[--p->ngroups];
 }
 
-void fl_pages_drop(struct fl_pages *p, struct fl_page_group *g)
+void fl_pageq_drop(struct fl_pageq *p, struct fl_page_group *g)
 {
 	const uint32_t number = g->number;
 
@@ -124,7 +124,7 @@ void fl_pages_drop(struct fl_pages *p, struct fl_page_group *g)
 
 /* ---- what is answered --------------------------------------------------------------------- */
 
-static void answer(struct fl_pages *p, struct fl_page_group *g)
+static void answer(struct fl_pageq *p, struct fl_page_group *g)
 {
 	const struct fl_page_group was = *g;
 
@@ -133,7 +133,7 @@ static void answer(struct fl_pages *p, struct fl_page_group *g)
 }
 
 /* Those whose time has come. */
-static void answer_late(struct fl_pages *p)
+static void answer_late(struct fl_pageq *p)
 {
 	const uint64_t now = p->nlate ? fl_now_ns() : 0;
 
@@ -150,7 +150,7 @@ static bool is_final(int err)
 }
 
 /* What leads nowhere has its price. */
-static void charge(const struct fl_pages *p, struct fl_page_group *g, int err, uint64_t now)
+static void charge(const struct fl_pageq *p, struct fl_page_group *g, int err, uint64_t now)
 {
 	struct fl_page_source *s = g->source;
 
@@ -165,9 +165,9 @@ static void charge(const struct fl_pages *p, struct fl_page_group *g, int err, u
 }
 
 /* One request of a group is resolved; whether its answer is put off. */
-static bool finish(struct fl_pages *p, const struct fl_page_request *r, int err)
+static bool finish(struct fl_pageq *p, const struct fl_page_request *r, int err)
 {
-	struct fl_page_group *g = fl_pages_find(p, r->group);
+	struct fl_page_group *g = fl_pageq_find(p, r->group);
 	const uint64_t now = fl_now_ns();
 
 	charge(p, g, err, now);
@@ -188,9 +188,9 @@ static bool finish(struct fl_pages *p, const struct fl_page_request *r, int err)
 }
 
 /* One that failed for now goes to the end; false: it has had its tries. */
-static bool put_off(struct fl_pages *p, struct fl_page_request *r, int err)
+static bool put_off(struct fl_pageq *p, struct fl_page_request *r, int err)
 {
-	struct fl_page_source *s = fl_pages_find(p, r->group)->source;
+	struct fl_page_source *s = fl_pageq_find(p, r->group)->source;
 
 	if (!err || is_final(err) || r->tries == p->retries || s->held >= p->held_max)
 		return false;
@@ -203,14 +203,14 @@ static bool put_off(struct fl_pages *p, struct fl_page_request *r, int err)
 /* ---- resolving ---------------------------------------------------------------------------- */
 
 /* The next request whose time has come. */
-static bool next(struct fl_pages *p, struct fl_page_request *r)
+static bool next(struct fl_pageq *p, struct fl_page_request *r)
 {
 	const uint64_t now = p->delayed ? fl_now_ns() : 0;
 
 	for (unsigned i = p->n; i; i--) {
 		*r = pop(p);
 		if (r->not_before <= now) {
-			fl_pages_find(p, r->group)->source->held -= r->not_before != 0;
+			fl_pageq_find(p, r->group)->source->held -= r->not_before != 0;
 			r->not_before = 0;
 			return true;
 		}
@@ -219,7 +219,7 @@ static bool next(struct fl_pages *p, struct fl_page_request *r)
 	return false;
 }
 
-static bool resolve_one(struct fl_pages *p)
+static bool resolve_one(struct fl_pageq *p)
 {
 	const unsigned session = p->session;
 	struct fl_dma_domain *d = p->domain;
@@ -248,7 +248,7 @@ static bool resolve_one(struct fl_pages *p)
 }
 
 /* While no request waits, and the device is busy with what it got. */
-static void go_ahead(struct fl_pages *p)
+static void go_ahead(struct fl_pageq *p)
 {
 	struct fl_dma_domain *d = p->domain;
 	bool more;
@@ -259,7 +259,7 @@ static void go_ahead(struct fl_pages *p)
 	p->ahead = more;
 }
 
-bool fl_pages_granted(struct fl_pages *p)
+bool fl_pageq_granted(struct fl_pageq *p)
 {
 	const bool asked = p->resolving && pthread_equal(p->resolver, pthread_self());
 
@@ -267,7 +267,7 @@ bool fl_pages_granted(struct fl_pages *p)
 	return asked;
 }
 
-void fl_pages_resolve(struct fl_pages *p)
+void fl_pageq_resolve(struct fl_pageq *p)
 {
 	const bool ahead = p->n || p->ahead;
 
@@ -284,12 +284,12 @@ void fl_pages_resolve(struct fl_pages *p)
 	p->resolving = false;
 }
 
-uint64_t fl_pages_alarm(const struct fl_pages *p)
+uint64_t fl_pageq_alarm(const struct fl_pageq *p)
 {
 	uint64_t at = 0;
 
 	if (p->domain && !p->resolving && (p->n > p->delayed || p->ahead))
-		return FL_PAGES_NOW;
+		return FL_PAGEQ_NOW;
 	for (unsigned i = 0; p->nlate && i < p->ngroups; i++)
 		if (p->groups[i].due && (!at || p->groups[i].due < at))
 			at = p->groups[i].due;
@@ -299,7 +299,7 @@ uint64_t fl_pages_alarm(const struct fl_pages *p)
 	return at;
 }
 
-void fl_pages_arm(int timer_fd, uint64_t *set, uint64_t at)
+void fl_pageq_arm(int timer_fd, uint64_t *set, uint64_t at)
 {
 	struct itimerspec t = { .it_value = { (time_t)(at / 1000000000u),
 					      (long)(at % 1000000000u) } };
