@@ -36,7 +36,8 @@ UNUSED = 7 * 24 * 3600  # seconds after which a folder that no run took makes ro
 USELESS = ['usr/share/doc', 'usr/share/man', 'usr/share/locale', 'usr/share/info', 'var']
 
 Qemu = collections.namedtuple('Qemu', 'argv firmware version')
-Kernel = collections.namedtuple('Kernel', 'image version modules')  # modules: None if built in
+# modules: folders that have them; of two of one name, that of the later folder counts
+Kernel = collections.namedtuple('Kernel', 'image version modules')
 Package = collections.namedtuple('Package', 'name version size')
 
 
@@ -313,7 +314,7 @@ def stock_kernel(series='6.12', refresh=False):
     top = unpacked(f'kernel-{series}', lambda apt: image_package(apt, series), refresh)
     version = os.path.basename(one(top, 'boot/vmlinuz-*'))[len('vmlinuz-'):]
     modules = one(top, f'lib/modules/{version}', f'usr/lib/modules/{version}')
-    return Kernel(f'{top}/boot/vmlinuz-{version}', version, modules)
+    return Kernel(f'{top}/boot/vmlinuz-{version}', version, [modules])
 
 
 def busybox(refresh=False):

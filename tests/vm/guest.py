@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a case sees: the guest, its devices, and words for what is done to them."""
+import contextlib
 import json
 import re
 
@@ -29,7 +30,8 @@ class Guest:
 
     def prepare(self):
         """what every machine starts from: modules in, the NICs of the machine with vfio-pci"""
-        self.vm.out('for m in $(cat /mod/order); do case $m in vfio*|irqbypass) '
+        wanted = 'vfio*|irqbypass' + ('|virtio*' if self.machine.disks else '')
+        self.vm.out(f'for m in $(cat /mod/order); do case $m in {wanted}) '
                     'insmod /mod/$m.ko || exit 1;; esac; done', 30)
         for nic in self.machine.nics:
             if nic.bind:
@@ -91,6 +93,26 @@ class Guest:
                 counts = sum(int(n) for n in line.split(':', 1)[1].split()[:2])
                 found[m[1]] = found.get(m[1], 0) + counts
         return found
+
+    @contextlib.contextmanager
+    def swap(self, disk='/dev/vda'):
+        """the first of the machine's disks takes what memory does not hold"""
+        self.vm.out(f'mkswap {disk} >/dev/null && swapon {disk}')
+        try:
+            yield
+        finally:
+            self.vm.out(f'swapoff {disk}', 60)
+
+    @contextlib.contextmanager
+    def files(self, disk='/dev/vdb'):
+        """a folder on the second of the machine's disks"""
+        self.vm.out('for m in $(cat /mod/order); do case $m in crc*|libcrc*|mbcache|jbd2|ext4) '
+                    '[ -e /sys/module/$m ] || insmod /mod/$m.ko || exit 1;; esac; done', 30)
+        self.vm.out(f'mke2fs {disk} >/dev/null && mkdir -p /mnt && mount -t ext4 {disk} /mnt', 30)
+        try:
+            yield '/mnt'
+        finally:
+            self.vm.out('umount /mnt', 30)
 
     def stop_all(self):
         """ends what a case left running"""

@@ -62,9 +62,9 @@ def libraries(program):
 class Modules:
     """The modules of one kernel: finds a file by name and the order to load it in."""
 
-    def __init__(self, root):
+    def __init__(self, roots):
         self.paths = {}
-        for folder, _, names in os.walk(root):
+        for folder, _, names in (f for root in roots for f in os.walk(root)):
             for n in names:
                 if n.endswith(('.ko', '.ko.xz')):
                     self.paths[n.split('.ko')[0].replace('-', '_')] = os.path.join(folder, n)
@@ -105,8 +105,8 @@ def build(cache, busybox, init, kernel, modules, programs):
     a.add('init', init.encode(), 0o100755)
     a.add('etc/passwd', b'root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\n')
     a.add('etc/group', b'root:x:0:\nuser:x:1000:\n')
-    mods = Modules(kernel.modules) if kernel.modules else None
-    order = mods.order(modules) if mods else []
+    mods = Modules(kernel.modules)
+    order = mods.order(modules)
     for m in order:
         a.add(f'mod/{m}.ko', mods.read(m))
     a.add('mod/order', ''.join(m + '\n' for m in order).encode())

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Kernels for the VM lanes, built from Debian's linux-source: tinyconfig and a fragment on top.
+"""Kernels for the VM lanes, built from Debian's linux-source: tinyconfig and fragments on top.
 
-  kernel.py SERIES FRAGMENT [PATCH...]    as in: kernel.py 6.12 config/kernel/lanes.config
+  kernel.py SERIES FRAGMENT... [PATCH...]     as in: kernel.py 6.12 config/kernel/lanes.config
 
-Prints the folder in the cache with bzImage, modules/, .config and System.map. It is built once for
-each source version, fragment, list of patches and compiler; --refresh looks for a newer source.
+Patches are what ends in .patch. Prints the folder in the cache with bzImage, modules/, .config and
+System.map. It is built once for each source version, fragments, list of patches and compiler;
+--refresh looks for a newer source.
 """
 import argparse
 import os
@@ -99,14 +100,19 @@ def read(paths):
     return texts
 
 
-def is_built(series, fragment, patches=()):
+def key_of(fragments, patches=()):
+    """what tells the kernel from others of its series"""
+    return recipe([''.join(read(fragments)), *read(patches)])[1]
+
+
+def is_built(series, fragments, patches=()):
     """whether built() would take no time"""
-    return fetch.is_cached(f'linux-{series}', recipe(read((fragment, *patches)))[1])
+    return fetch.is_cached(f'linux-{series}', key_of(fragments, patches))
 
 
-def built(series, fragment, patches=(), refresh=False):
+def built(series, fragments, patches=(), refresh=False):
     """Kernel of the newest linux-source of this series with these patches"""
-    texts = read((fragment, *patches))
+    texts = [''.join(read(fragments)), *read(patches)]
     compiler, key = recipe(texts)
 
     def plan():
@@ -120,7 +126,9 @@ def built(series, fragment, patches=(), refresh=False):
             os.mkdir(tree)
             fetch.say(f'kernel: {series} from {version}, gcc {compiler}: some minutes')
             fetch.progress('kernel: unpacking')
-            run(tree, 'tar', '-xJf', tarball, '--strip-components=1', '--exclude=Documentation/*/*')
+            # some Kconfig and Makefile of it is read; patches may be for any of it
+            less = [] if patches else ['--exclude=Documentation/*/*']
+            run(tree, 'tar', '-xJf', tarball, '--strip-components=1', *less)
             for text in texts[1:]:
                 run(tree, 'patch', '-p1', '-s', '-N', input=text)
             configure(tree, texts[0])
@@ -130,18 +138,19 @@ def built(series, fragment, patches=(), refresh=False):
 
     top = fetch.cached(f'linux-{series}', key, plan, refresh)
     with open(os.path.join(top, 'release')) as f:
-        return fetch.Kernel(os.path.join(top, 'bzImage'), f.read().strip(), os.path.join(top, 'modules'))
+        return fetch.Kernel(os.path.join(top, 'bzImage'), f.read().strip(), [os.path.join(top, 'modules')])
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     ap.add_argument('series')
-    ap.add_argument('fragment')
-    ap.add_argument('patches', nargs='*', metavar='patch')
+    ap.add_argument('files', nargs='+', metavar='fragment or patch')
     ap.add_argument('--refresh', action='store_true', help='ask the mirror for a newer source')
     args = ap.parse_args()
+    patches = [f for f in args.files if f.endswith('.patch')]
+    fragments = [f for f in args.files if f not in patches]
     try:
-        print(os.path.dirname(built(args.series, args.fragment, args.patches, args.refresh).image))
+        print(os.path.dirname(built(args.series, fragments, patches, args.refresh).image))
     except (fetch.Error, OSError, subprocess.CalledProcessError) as e:
         sys.exit(f'kernel: {e}')
     except KeyboardInterrupt:

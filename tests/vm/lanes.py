@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The lanes: which kernel, which machines, and which cases on each."""
+import glob
 import os
+import sys
 from dataclasses import dataclass, field, replace
 
 import cases_cost as cost
 import cases_crypto as crypto
 import cases_events as events
+import cases_lab as lab
 import cases_lazy as lazy
 import cases_linux
 import cases_models
@@ -17,10 +20,15 @@ import cases_written as written
 import fetch
 import kernel
 from models import Models, Sec
-from vm import Nic
+from vm import Endpoint, Nic
 import peer
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PATCHES = os.path.join(ROOT, 'kernel-patches')
+sys.path[1:1] = [PATCHES, os.path.join(PATCHES, 'lab')]
+import module  # noqa: E402
+import qemu    # noqa: E402
+
 PROGRAMS = ['apps/fl-testpmd', 'apps/fl-devinfo', 'apps/fl-crypto-perf', 'tests/vm/vm-refuse',
             'tests/vm/vm-cost', 'tests/vm/vm-written', 'tests/vm/vm-events', 'tests/vm/vm-crypto']
 MODULES = ['vfio_iommu_type1', 'vfio-pci', 'e1000', 'e1000e', 'bridge', 'hisi_sec2']
@@ -34,6 +42,7 @@ class Machine:
     devices: list = field(default_factory=list)
     append: str = 'intel_iommu=on,sm_on'
     memory: int = 512
+    disks: tuple = ()                # MiB of each: the first to swap to, the second for files
     cpu: str = 'qemu64'
     backend: str = ''                # in place of the lane's
     helper: object = None            # has devices that are not QEMU's, and its arguments for them
@@ -55,11 +64,15 @@ class Lane:
     backend: str
     find_kernel: object
     warm: object = lambda: True      # nothing that takes minutes is still to be made
+    find_qemu: object = fetch.qemu
+    modules: list = field(default_factory=lambda: MODULES)
+    programs: list = field(default_factory=lambda: PROGRAMS)
+    patience: int = 1                # times that its cases may take longer than others
     kernel: object = None
     qemu: object = None
 
     def ready(self):
-        return replace(self, kernel=self.find_kernel(), qemu=fetch.qemu())
+        return replace(self, kernel=self.find_kernel(), qemu=self.find_qemu())
 
 
 PORTS = ['pcie-root-port,id=rp1,bus=pcie.0,addr=5,chassis=1', 'pcie-pci-bridge,id=br1,bus=pcie.0,addr=6']
@@ -206,11 +219,16 @@ def iommufd():
             (no_iommu(), [Case('refused: no IOMMU', refused.no_iommu)])]
 
 
-FRAGMENT = os.path.join(ROOT, 'config', 'kernel', 'lanes.config')
+def fragment(name):
+    return os.path.join(ROOT, 'config', 'kernel', f'{name}.config')
 
 
 def built_kernel():
-    return kernel.built('6.12', FRAGMENT)
+    return kernel.built('6.12', [fragment('lanes')])
+
+
+def built_kernel_is_warm():
+    return kernel.is_built('6.12', [fragment('lanes')])
 
 
 def with_models(chip):
@@ -255,6 +273,62 @@ def with_ours(chip, function):
                       for way in ('container', 'iommufd')])
 
 
+# ---- devices that fault in ----
+
+FAULT_PROGRAMS = ['apps/fl-testpmd', 'apps/fl-devinfo', 'apps/fl-crypto-perf', 'tests/vm/vm-crypto']
+FAULT_MODULES = ['vfio_iommu_type1', 'vfio-pci', 'virtio_blk', 'crc32c_generic', 'ext4']
+SEC = 'fl-hisi-sec'
+SERIES = sorted(glob.glob(os.path.join(PATCHES, 'linux-6.12', '*.patch')))
+# of linux-source: series, fragments, patches
+BUILDS = {'fault-iommufd': ('7.2', [fragment('faults')], []),
+          'series': ('6.12', [fragment('faults'), fragment('selftests')], SERIES),
+          'lockdep': ('6.12', [fragment('faults'), fragment('selftests'), fragment('lockdep')], SERIES)}
+
+
+def faulting(name='faults', stage=2, memory=1024, disks=(2048, 64), nics=True, append=''):
+    """two SEC2 that fault in, each behind a port, one NIC that cannot, and a port to plug into"""
+    first = ',x-flts=on' if stage == 1 else ''
+    return Machine(f'{name}-stage{stage}', f'VT-d with page requests, stage {stage}',
+                   [Endpoint(SEC, 'rp1', '0000:01:00.0'), Endpoint(SEC, 'rp2', '0000:02:00.0'),
+                    *([Nic('e1000e', 2)] if nics else [])],
+                   ['intel-iommu,intremap=on,device-iotlb=on,aw-bits=48,x-scalable-mode=on,'
+                    f'x-pasid-mode=on,x-pri=on{first}',
+                    *(f'pcie-root-port,id=rp{i},bus=pcie.0,addr={4 + i},chassis={i}' for i in (1, 2, 3))],
+                   f'intel_iommu=on,sm_on {append}', memory, disks=disks)
+
+
+def lab_itself():
+    return [Case('lab: the device can fault, and VFIO has it', lab.ready, (SEC,)),
+            Case('lab: a disk to swap to', lab.swaps),
+            Case('lab: a disk for files', lab.file_system)]
+
+
+def fault_cases():
+    """of every lane: what devices read and write is right, whatever happens to the memory"""
+    return [(faulting(), lab_itself()),
+            (faulting(stage=1), [Case('lab: first stage: the device can fault, and VFIO has it', lab.ready, (SEC,))])]
+
+
+def patched_kernel():
+    """Debian's own, with our two modules in place of its one"""
+    k = fetch.stock_kernel()
+    return k._replace(modules=[*k.modules, module.built(k.version)])
+
+
+def fault_lanes():
+    def lane(plan, backend, find_kernel, warm, **more):
+        return Lane(plan, backend, find_kernel, warm, qemu.built, FAULT_MODULES, FAULT_PROGRAMS, **more)
+
+    def built(name, backend, **more):
+        return lane(fault_cases(), backend, lambda: kernel.built(*BUILDS[name]),
+                    lambda: qemu.is_built() and kernel.is_built(*BUILDS[name]), **more)
+
+    return {'fault-type1': lane(fault_cases(), 'container', patched_kernel, qemu.is_built),
+            'fault-iommufd': built('fault-iommufd', 'iommufd'),
+            'series': built('series', 'container'),
+            'lockdep': built('lockdep', 'container', patience=4)}
+
+
 def crypto_lane():
     return [with_sec(sec('V2', 'PF', False)), with_sec(sec('V3', 'PF', True, ',workers=2')),
             with_sec(sec('V3', 'VF', False, ',qps=64,caps=on')), with_faults('V2'),
@@ -264,8 +338,7 @@ def crypto_lane():
 
 LANES = {'stock': Lane(stock(), 'container', fetch.stock_kernel),
          'events': Lane([(ports(), happenings())], 'container', fetch.stock_kernel),
-         'iommufd': Lane(iommufd(), 'iommufd', built_kernel,
-                         lambda: kernel.is_built('6.12', FRAGMENT)),
-         'crypto': Lane(crypto_lane(), 'vfio-user', built_kernel,
-                        lambda: kernel.is_built('6.12', FRAGMENT)),
-         'vfio-user': Lane([with_models('e1000e'), with_models('e1000')], 'vfio-user', fetch.stock_kernel)}
+         'iommufd': Lane(iommufd(), 'iommufd', built_kernel, built_kernel_is_warm),
+         'crypto': Lane(crypto_lane(), 'vfio-user', built_kernel, built_kernel_is_warm),
+         'vfio-user': Lane([with_models('e1000e'), with_models('e1000')], 'vfio-user', fetch.stock_kernel),
+         **fault_lanes()}

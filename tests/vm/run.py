@@ -72,14 +72,14 @@ class Runner:
         if self.misses > 1:
             raise vm.GuestError('not tried again: two guests in a row did not start')
         self.misses += 1
-        programs = [os.path.join(self.args.build, p) for p in lanes.PROGRAMS]
+        programs = [os.path.join(self.args.build, p) for p in self.lane.programs]
         with open(os.path.join(HERE, 'init.sh')) as f:
             init = f.read()
         archive = initramfs.build(os.path.join(fetch.CACHE, 'initramfs'), fetch.busybox(), init,
-                                  self.lane.kernel, lanes.MODULES, programs)
+                                  self.lane.kernel, self.lane.modules, programs)
         start = time.time()
         self.vm = vm.VM(self.machine, self.lane.qemu, self.lane.kernel, archive,
-                        self.args.build, VM_SECONDS)
+                        self.args.build, VM_SECONDS * self.lane.patience)
         self.report.line(f'   -- {self.machine.name}: {self.machine.iommu}; '
                          f'started in {time.time() - start:.1f} s')
         Guest(self.vm, self.lane, self.machine).prepare()
@@ -96,7 +96,7 @@ class Runner:
         try:
             if not self.vm:
                 self.boot()
-            self.vm.deadline = time.monotonic() + CASE_SECONDS
+            self.vm.deadline = time.monotonic() + CASE_SECONDS * self.lane.patience
             g = Guest(self.vm, self.lane, self.machine)
             before = g.state()
             case.run(g)

@@ -40,6 +40,19 @@ class Nic:
                 'romfile': '', 'bus': self.bus, 'addr': f'{self.slot:#x}.{self.function:x}'}
 
 
+class Endpoint:
+    """A device of a machine without a wire, behind a port of its own that it may be pulled out of."""
+    wire_kind = wire = None
+
+    def __init__(self, model, bus, address, options=None, bind=True):
+        self.model, self.bus, self.address, self.bind = model, bus, address, bind
+        self.options = options or {}
+        self.id = f'{model}-{bus}'
+
+    def device(self):
+        return {**self.options, 'driver': self.model, 'id': self.id, 'bus': self.bus, 'addr': '0x0'}
+
+
 class Job:
     """A program in the background of a guest; what it writes stands in a file there."""
 
@@ -106,8 +119,23 @@ class VM:
         return s
 
     def _wire(self, nic):
+        """QEMU's end of the device's wire, if it has one"""
+        if not nic.wire_kind:
+            return None
         nic.wire = nic.wire_kind(self.dir, 'wire-' + nic.id)
         self.wires.append(nic.wire)
+        return nic.wire.netdev()
+
+    def _disks(self):
+        """QEMU's arguments for empty disks that are gone after the run: /dev/vda, /dev/vdb ..."""
+        args = []
+        for i, size in enumerate(self.machine.disks):
+            path = self.path(f'disk{i}')
+            with open(path, 'wb') as f:
+                f.truncate(size << 20)
+            args += ['-blockdev', f'driver=file,node-name=disk{i},filename={path}',
+                     '-device', f'virtio-blk-pci,drive=disk{i},bus=pcie.0,addr={0x1c + i:#x}']
+        return args
 
     def _argv(self, initramfs):
         m = self.machine
@@ -124,11 +152,13 @@ class VM:
                 f'console=ttyS0 loglevel=5 panic=-1 no_timer_check cryptomgr.notests=1 {m.append}']
         for d in m.devices:
             args += ['-device', d]
+        args += self._disks()
         if m.helper:
             args += m.helper.start(self.build, self.dir, m.memory)
         for nic in m.nics:
-            self._wire(nic)
-            args += ['-netdev', json.dumps(nic.wire.netdev()), '-device', json.dumps(nic.device())]
+            netdev = self._wire(nic)
+            args += ['-netdev', json.dumps(netdev)] if netdev else []
+            args += ['-device', json.dumps(nic.device())]
         return args
 
     def _start(self, initramfs):
@@ -197,17 +227,19 @@ class VM:
 
     def plug(self, nic):
         """a device into a hot-plug port of the running machine"""
-        self._wire(nic)
-        self.qmp('netdev_add', **nic.wire.netdev())
+        netdev = self._wire(nic)
+        if netdev:
+            self.qmp('netdev_add', **netdev)
         self.qmp('device_add', **nic.device())
 
     def unplug(self, nic, seconds):
         """asks for it and waits until the guest has let go of it"""
         self.qmp('device_del', id=nic.id)
         self.qmp.wait_event('DEVICE_DELETED', seconds, device=nic.id)
-        self.qmp('netdev_del', id=nic.wire.name)
-        nic.wire.close()
-        self.wires.remove(nic.wire)
+        if nic.wire:
+            self.qmp('netdev_del', id=nic.wire.name)
+            nic.wire.close()
+            self.wires.remove(nic.wire)
 
     def kernel_log(self):
         """what the kernel has said since the last call"""
