@@ -18,17 +18,21 @@
 	1024u /* windows of 2 MiB lie anyhow in a slot, so areas begin where they like \
 	       */
 #define PAGES	(SLOTS * SLOT_PAGE)
-#define DOMAINS 4u
+#define DOMAINS 5u /* two that are posted to, two that fault, a kernel that resolves */
 #define HELD	12u
 #define PINS	24u
 
 /* an IOMMU that knows each page */
 struct iommu {
 	struct fl_dma_domain *d; /* NULL = not in the space */
-	bool faults;
+	bool faults, resolves;
 	uint8_t perm[PAGES];
 	uint16_t starts[PAGES]; /* pages of the mapping that begins here */
 	bool announced[SLOTS];
+	/* of a kernel that resolves: areas that stand, pages that it keeps, what it counted */
+	bool stands[SLOTS];
+	bool keeps[PAGES];
+	uint64_t faults_in[SLOTS];
 };
 
 struct slot {
@@ -61,6 +65,7 @@ static struct {
 	bool refuse; /* posted-to domains take no map now */
 	uint64_t budget;
 	uint32_t around;
+	uint64_t resolved; /* requests, by whom ever, that no domain took with it when it died */
 	uint64_t rnd, seed, op;
 } t;
 
@@ -111,7 +116,11 @@ static int mmu_limits(void *arg, struct fl_dma_limits *out)
 	struct iommu *u = arg;
 
 	*out = (struct fl_dma_limits){
-		.ranges = &all, .nranges = 1, .page_sizes = PAGE, .faults = u->faults
+		.ranges = &all,
+		.nranges = 1,
+		.page_sizes = PAGE,
+		.faults = u->faults,
+		.resolves = u->resolves,
 	};
 	return 0;
 }
@@ -126,6 +135,13 @@ static int mmu_map(void *arg, const struct fl_dma_mapping *m)
 	CHECK(page >= s->first && page + n <= s->first + s->n);
 	for (unsigned i = page; i < page + n; i++)
 		CHECK(!u->perm[i] && !u->announced[page / SLOT_PAGE]);
+	if (u->resolves) {
+		CHECK(!u->stands[page / SLOT_PAGE] && page == s->first && n == s->n);
+		u->stands[page / SLOT_PAGE] = true;
+		memset(u->perm + page, m->lazy ? 0 : (int)m->prot, n);
+		memset(u->keeps + page, !m->lazy, n);
+		return 0;
+	}
 	if (m->lazy) {
 		CHECK(u->faults && page == s->first && n == s->n);
 		u->announced[page / SLOT_PAGE] = true;
@@ -146,6 +162,16 @@ static int mmu_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped
 	unsigned slot = page / SLOT_PAGE;
 
 	*unmapped = 0;
+	if (u->resolves) {
+		CHECK(u->stands[slot] && page == t.slot[slot].first &&
+		      end == page + t.slot[slot].n);
+		u->stands[slot] = false;
+		u->faults_in[slot] = 0;
+		memset(u->perm + page, 0, end - page);
+		memset(u->keeps + page, 0, end - page);
+		*unmapped = len;
+		return 0;
+	}
 	if (u->announced[slot]) {
 		CHECK(page == t.slot[slot].first && end == page + t.slot[slot].n);
 		u->announced[slot] = false;
@@ -191,8 +217,10 @@ static int mmu_revoke(void *arg, fl_iova_t iova, uint64_t len)
 	struct iommu *u = arg;
 	unsigned page = page_of_iova(iova), n = (unsigned)(len / PAGE);
 
-	CHECK(u->announced[page / SLOT_PAGE] && n && page % SLOT_PAGE + n <= SLOT_PAGE);
-	memset(u->perm + page, 0, n);
+	CHECK(u->announced[page / SLOT_PAGE] || u->stands[page / SLOT_PAGE]);
+	CHECK(n && page % SLOT_PAGE + n <= SLOT_PAGE);
+	for (unsigned i = page; i < page + n; i++)
+		u->perm[i] = u->keeps[i] ? u->perm[i] : 0;
 	return 0;
 }
 
@@ -210,6 +238,87 @@ static int mmu_convert(void *arg, const struct fl_dma_mapping *m)
 	return 0;
 }
 
+/* ---- the kernel that resolves ---------------------------------------------------------------- */
+
+static void check_range(const struct iommu *u, unsigned page, unsigned n)
+{
+	const struct slot *s = &t.slot[page / SLOT_PAGE];
+
+	CHECK(u->resolves && u->stands[page / SLOT_PAGE] && n);
+	CHECK(page >= s->first && page + n <= s->first + s->n);
+}
+
+static int mmu_prefault(void *arg, const struct fl_dma_mapping *m, bool resident)
+{
+	struct iommu *u = arg;
+	unsigned page = page_of_iova(m->iova), n = (unsigned)(m->len / PAGE);
+
+	check_range(u, page, n);
+	CHECK(m->prot && !(m->prot & ~t.slot[page / SLOT_PAGE].prot));
+	for (unsigned i = page; i < page + n; i++)
+		u->perm[i] |= resident && rnd(2) ? 0 : (uint8_t)m->prot;
+	return 0;
+}
+
+static int mmu_hold(void *arg, fl_iova_t iova, uint64_t len, bool on)
+{
+	struct iommu *u = arg;
+	unsigned page = page_of_iova(iova), n = (unsigned)(len / PAGE);
+
+	check_range(u, page, n);
+	for (unsigned i = page; on && t.refuse && i < page + n; i++)
+		if (!u->keeps[i])
+			return -ENOMEM;
+	for (unsigned i = page; i < page + n; i++) {
+		u->keeps[i] = on;
+		/* what is let go may be there or not */
+		u->perm[i] = on ? (uint8_t)t.slot[page / SLOT_PAGE].prot : rnd(2) * u->perm[i];
+	}
+	return 0;
+}
+
+static int mmu_around(void *arg, uint32_t pages)
+{
+	return pages <= 512 ? 0 : -EINVAL;
+}
+
+static int mmu_counts(void *arg, fl_iova_t iova, uint64_t len, struct fl_residency_stats *out)
+{
+	struct iommu *u = arg;
+	unsigned page, n = (unsigned)(len / PAGE);
+
+	if (!n)
+		return 0;
+	page = page_of_iova(iova);
+	CHECK(page == t.slot[page / SLOT_PAGE].first && n == t.slot[page / SLOT_PAGE].n);
+	if (!u->stands[page / SLOT_PAGE])
+		return -ENOENT;
+	out->faults = u->faults_in[page / SLOT_PAGE];
+	for (unsigned i = page; i < page + n; i++) {
+		out->mapped_bytes += u->perm[i] ? PAGE : 0;
+		out->locked_bytes += u->keeps[i] ? PAGE : 0;
+	}
+	return 0;
+}
+
+static void kernel_faults(struct iommu *u, struct slot *s, unsigned page, unsigned prot)
+{
+	if (!u->stands[page / SLOT_PAGE] || page < s->first || page >= s->first + s->n ||
+	    prot & ~s->prot || u->keeps[page])
+		return;
+	u->perm[page] |= (uint8_t)prot;
+	u->faults_in[page / SLOT_PAGE]++;
+	t.resolved++;
+}
+
+/* The process gave up pages: a notifier says so before they are freed. */
+static void kernel_notified(unsigned page, unsigned n)
+{
+	for (unsigned k = 0; k < DOMAINS; k++)
+		for (unsigned i = page; t.mmu[k].resolves && i < page + n; i++)
+			t.mmu[k].perm[i] = t.mmu[k].keeps[i] ? t.mmu[k].perm[i] : 0;
+}
+
 static const struct fl_dma_domain_ops mmu_ops = {
 	.name = "iommu",
 	.limits = mmu_limits,
@@ -218,6 +327,10 @@ static const struct fl_dma_domain_ops mmu_ops = {
 	.grant = mmu_grant,
 	.revoke = mmu_revoke,
 	.convert = mmu_convert,
+	.prefault = mmu_prefault,
+	.hold = mmu_hold,
+	.around = mmu_around,
+	.counts = mmu_counts,
 };
 
 /* ---- what must hold ------------------------------------------------------------------------ */
@@ -246,7 +359,10 @@ static void check_page(struct slot *s, unsigned page)
 		}
 		CHECK(!(u->perm[page] & ~(inside(s, page) ? s->prot : 0)));
 		CHECK((u->perm[page] & must) == must);
-		CHECK(u->announced[page / SLOT_PAGE] == (u->faults && s->a && s->lazy));
+		CHECK(u->announced[page / SLOT_PAGE] ==
+		      (u->faults && !u->resolves && s->a && s->lazy));
+		CHECK(u->stands[page / SLOT_PAGE] == (u->resolves && s->a));
+		CHECK(u->keeps[page] == (u->resolves && must));
 		if (u->faults)
 			continue;
 		/* all of these have it or none */
@@ -267,6 +383,7 @@ static void check_stats(void)
 	uint64_t owned = 0, most = 0, sum = 0, pins = 0;
 
 	for (unsigned i = 0; i < SLOTS; i++) {
+		uint64_t slot_most = 0, slot_sum = 0, there = 0;
 		struct slot *s = &t.slot[i];
 
 		if (!s->a || !s->lazy)
@@ -277,16 +394,21 @@ static void check_stats(void)
 
 			for (unsigned k = 0; k < DOMAINS; k++) {
 				posted |= !t.mmu[k].faults && t.mmu[k].perm[p];
-				faulted |= t.mmu[k].faults && t.mmu[k].perm[p];
+				faulted |=
+					t.mmu[k].faults && !t.mmu[k].resolves && t.mmu[k].perm[p];
+				there += t.mmu[k].resolves && t.mmu[k].perm[p] ? PAGE : 0;
 			}
-			most += posted || faulted ? PAGE : 0;
-			sum += (posted + faulted) * PAGE;
+			slot_most += posted || faulted ? PAGE : 0;
+			slot_sum += (posted + faulted) * PAGE;
 			pins += s->pins[p % SLOT_PAGE] ? PAGE : 0;
 		}
+		most += there > slot_most ? there : slot_most;
+		sum += there > slot_sum ? there : slot_sum;
 	}
 	fl_dma_residency_stats(t.s, &r);
 	CHECK(r.owned_bytes == owned);
 	CHECK(r.pinned_bytes >= pins);
+	CHECK(r.faults == t.resolved);
 	/* a window counts though no domain is there to have it */
 	for (unsigned k = 0; k < DOMAINS; k++)
 		if (t.mmu[k].d && !t.mmu[k].faults)
@@ -383,9 +505,16 @@ static void op_fault(struct slot *s)
 		return;
 	if (s->a && rnd(8))
 		page = s->first + rnd(s->n);
+	if (u->resolves)
+		kernel_faults(u, s, page, prot);
 	f.iova = fl_iova_add(iova_of(page), rnd(PAGE));
 	memcpy(before, u->perm + page / SLOT_PAGE * SLOT_PAGE, sizeof(before));
 	rc = fl_dma_fault(u->d, &f);
+	t.resolved += !rc;
+	if (u->resolves) {
+		CHECK(rc == -ENODEV);
+		return;
+	}
 	if (!inside(s, page)) {
 		CHECK(rc == -EFAULT);
 	} else if (prot & ~s->prot) {
@@ -431,6 +560,8 @@ static void op_take(struct slot *s, bool discard)
 		CHECK(has_pin(s, s->first, s->n) || is_held(s->first, s->n));
 	} else {
 		CHECK(!rc);
+		if (discard)
+			kernel_notified(page, n);
 		for (unsigned k = 0; k < DOMAINS; k++)
 			for (unsigned p = page; p < page + n; p++)
 				CHECK(!t.mmu[k].perm[p]);
@@ -594,7 +725,13 @@ static void op_domain(void)
 			t.held[i].n = 0;
 		fl_dma_domain_remove(u->d, dead);
 		u->d = NULL;
+		for (unsigned i = 0; dead && i < SLOTS; i++) {
+			t.resolved -= u->faults_in[i];
+			u->faults_in[i] = 0;
+			u->stands[i] = false;
+		}
 		if (dead) {
+			memset(u->keeps, 0, sizeof(u->keeps));
 			memset(u->perm, 0, sizeof(u->perm));
 			memset(u->starts, 0, sizeof(u->starts));
 			memset(u->announced, 0, sizeof(u->announced));
@@ -694,7 +831,8 @@ static void test_against_naive(void **state)
 	CHECK(!fl_dma_residency_set(t.s, &(struct fl_residency_opts){ .budget = t.budget }));
 	assert_int_equal(fl_dma_queue_add(t.s, &t.q, &queue_ops, NULL, 0), 0);
 	for (unsigned k = 0; k < DOMAINS; k++) {
-		t.mmu[k].faults = k & 1;
+		t.mmu[k].faults = k & 1 || k == 4;
+		t.mmu[k].resolves = k == 4;
 		CHECK(!fl_dma_domain_add(t.s, &mmu_ops, &t.mmu[k], &t.mmu[k].d));
 	}
 	for (t.op = 0; t.op < ops; t.op++)

@@ -440,6 +440,53 @@ static void test_area_goes(void **state)
 	rig_down(&r);
 }
 
+static uint64_t posted_bytes(const struct fake *d)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < d->n; i++)
+		n += d->maps[i].len;
+	return n;
+}
+
+/* Windows and what was granted share it, and each gets its part. */
+static void test_one_budget(void **state)
+{
+	struct fl_residency_opts o = { .budget = 8 * MIB };
+	struct rig r = { .s = new_space(), .d = pager_new() };
+	struct fake posted = fake_with(0, (1ull << 48) - 1);
+	const struct fl_dma_opts lazy = { .residency = FL_LAZY };
+	uint64_t both = 0, least = UINT64_MAX;
+	struct fl_dma_domain *dom;
+
+	assert_int_equal(fl_dma_residency_set(r.s, &o), 0);
+	r.d.limits.pins = posted.limits.pins = true;
+	r.dom = pager_add(r.s, &r.d);
+	dom = add(r.s, &posted);
+	assert_int_equal(fl_mem_alloc(64 * MIB, NULL, &r.mem), 0);
+	r.a = map(r.s, r.mem, &lazy);
+	/* alone a kind may have all of it */
+	for (uint64_t off = 0; off < 32 * MIB; off += PAGE)
+		assert_int_equal(ask(r.dom, r.a, off, R), 0);
+	assert_in_range(r.d.pages * PAGE, 7 * MIB, 8 * MIB);
+	for (uint64_t off = 0; off < 64 * MIB; off += MIB) {
+		assert_int_equal(fl_mem_prefault(r.a, off, MIB, FL_PREFAULT_WRITE), 0);
+		both = r.d.pages * PAGE + posted_bytes(&posted);
+		assert_true(both <= o.budget);
+	}
+	for (uint64_t off = 0; off < 32 * MIB; off += PAGE) {
+		assert_int_equal(ask(r.dom, r.a, off, R), 0);
+		least = r.d.pages * PAGE < least && off > 16 * MIB ? r.d.pages * PAGE : least;
+		assert_true(r.d.pages * PAGE + posted_bytes(&posted) <= o.budget);
+	}
+	assert_true(least >= MIB); /* not one page at a time beside windows that stay */
+	o.budget = 2 * MIB;
+	assert_int_equal(fl_dma_residency_set(r.s, &o), 0);
+	assert_true(r.d.pages * PAGE + posted_bytes(&posted) <= o.budget);
+	fl_dma_domain_remove(dom, false);
+	rig_down(&r);
+}
+
 static void test_no_such_limits(void **state)
 {
 	struct fl_dma_domain_ops lame = pager_ops;
@@ -718,6 +765,7 @@ int main(void)
 		cmocka_unit_test(test_gone_while_it_joins),
 		cmocka_unit_test(test_two_domains),
 		cmocka_unit_test(test_area_goes),
+		cmocka_unit_test(test_one_budget),
 		cmocka_unit_test(test_no_such_limits),
 		cmocka_unit_test(test_latency),
 		cmocka_unit_test(test_budget),
