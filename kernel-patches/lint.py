@@ -26,7 +26,7 @@ IGNORED = ['FILE_PATH_CHANGES']
 KBUILD = '''LINUXINCLUDE := -I$(src)/../../include $(LINUXINCLUDE)
 obj-m := vfio_iommu_type1.o
 '''
-OPTION = '''ccflags-y := -DCONFIG_VFIO_IOMMU_FAULT_MODULE=1
+OPTION = '''ccflags-y := -DCONFIG_VFIO_IOMMU_FAULT=1
 obj-m += $(if $(wildcard $(src)/vfio_iommu_fault.c),vfio_iommu_fault.o)
 '''
 
@@ -70,7 +70,7 @@ def licensed(patch):
     bad = []
     with open(patch) as f:
         for name, body in re.findall(r'^diff --git a/(\S+) .*\nnew file mode.*\n((?:.*\n){6})', f.read(), re.M):
-            if 'SPDX-License-Identifier:' not in body and not name.endswith('.gitignore'):
+            if 'SPDX-License-Identifier:' not in body and not name.endswith('/config'):
                 bad.append(f'{name} does not name its licence')
     return bad
 
