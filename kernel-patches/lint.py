@@ -40,19 +40,8 @@ def touched(text):
 
 def shipped(patches):
     """folder with what is needed of linux-source"""
-    tarball, version = fetch.linux_source('6.12')
-    names = sorted(touched(module.text_of(patches)) | set(BESIDE) | {f'scripts/{s}' for s in SCRIPTS})
-    key = fetch.digest('\n'.join([version, *names]))
-
-    def plan():
-        def fill(folder):
-            fetch.progress(f'patches: unpacking what they change of linux-source {version}')
-            top = os.path.basename(tarball)[:-len('.tar.xz')]
-            module.run('tar', '-x', '-I', 'xz -T0', '-f', tarball, '-C', folder,
-                       '--strip-components=1', *(f'{top}/{n}' for n in names))
-        return key, fill
-
-    return fetch.cached('patched-6.12', key, plan, False)
+    return module.unpacked_source('6.12', touched(module.text_of(patches)) | set(BESIDE) |
+                                  {f'scripts/{s}' for s in SCRIPTS})
 
 
 def git(tree, *args):

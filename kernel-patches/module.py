@@ -80,6 +80,23 @@ def source(package_version):
     return fetch.one(top, 'usr/src/linux-source-6.12.tar.xz')
 
 
+def unpacked_source(release, names):
+    """folder with these files and folders of the newest linux-source"""
+    tarball, version = fetch.linux_source(release)
+    names = sorted(names)
+    key = fetch.digest('\n'.join([version, *names]))
+
+    def plan():
+        def fill(folder):
+            fetch.progress(f'patches: unpacking a part of linux-source {version}')
+            top = os.path.basename(tarball)[:-len('.tar.xz')]
+            run('tar', '-x', '-I', 'xz -T0', '-f', tarball, '-C', folder, '--strip-components=1',
+                *(f'{top}/{n}' for n in names))
+        return key, fill
+
+    return fetch.cached(f'parts-{release}', key, plan, False)
+
+
 def compiler(build):
     """the one that Debian built this kernel with"""
     with open(f'{build}/.kernelvariables') as f:

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The kernel's own tests, as static programs for a guest: selftests.py [--series DIR]
+
+vfio_fault is of the patches. iommufd and iommufd_fail_nth are of linux-source 6.12; those of vfio-pci,
+which 6.12 has none of, of linux-source 7.2. Prints the folder that has them; they are built once for each
+version of these sources, series and compiler.
+"""
+import argparse
+import glob
+import os
+import shutil
+import subprocess
+import sys
+
+import module
+from module import fetch
+
+SELF = 'tools/testing/selftests'
+# Debian's 6.12.117 ships tests of iommufd that are newer than its kernel in one call: what they call it by
+BACKPORTED = ['-Din_data_type=__reserved[0]', '-DIOMMU_HW_INFO_TYPE_DEFAULT=0', '-DIOMMU_HW_INFO_FLAG_INPUT_TYPE=1',
+              '-DMOCK_FLAGS_DEVICE_PASID=0', '-DMOCK_PASID_WIDTH=20']
+# the same of 7.2.12 and a helper
+HELPER = '''#include <stdlib.h>
+static inline void *calloc_assert(size_t n, size_t size)
+{
+	void *p = calloc(n, size);
+
+	if (!p)
+		abort();
+	return p;
+}
+'''
+TESTS = {'6.12': ['vfio_fault/vfio_fault', 'iommu/iommufd', 'iommu/iommufd_fail_nth'],
+         '7.2': ['vfio/vfio_dma_mapping_test', 'vfio/vfio_dma_mapping_mmio_test',
+                 'vfio/vfio_iommufd_setup_test', 'vfio/vfio_pci_device_test']}
+NEEDED = {'6.12': ['include/uapi/linux/vfio.h', 'include/uapi/linux/iommufd.h', f'{SELF}/iommu', f'{SELF}/Makefile',
+                   f'{SELF}/kselftest.h', f'{SELF}/kselftest_harness.h', 'drivers/iommu/iommufd/iommufd_test.h'],
+          '7.2': ['include/uapi/linux/vfio.h', 'include/uapi/linux/iommufd.h', f'{SELF}/vfio', 'include/linux/pci_ids.h',
+                  f'{SELF}/kselftest.h', f'{SELF}/kselftest_harness.h', 'tools/include', 'tools/arch/x86/include',
+                  'drivers/dma/idxd', 'drivers/dma/ioat']}
+NAMES = [os.path.basename(test) for tests in TESTS.values() for test in tests]
+
+
+def compile_one(tree, test, out):
+    """the headers of this kernel for the two interfaces, of the machine for all else"""
+    uapi = f'{tree}/uapi/linux'
+    os.makedirs(uapi, exist_ok=True)
+    for name in ('vfio.h', 'iommufd.h'):
+        shutil.copy(f'{tree}/include/uapi/linux/{name}', uapi)
+    with open(f'{tree}/helper.h', 'w') as f:
+        f.write(HELPER)
+    source, more = [f'{tree}/{SELF}/{test}.c'], []
+    if test.startswith('vfio/'):
+        lib = f'{tree}/{SELF}/vfio/lib'
+        source += glob.glob(f'{lib}/*.c') + glob.glob(f'{lib}/drivers/*/*.c')
+        more = ['-include', f'{tree}/helper.h', f'-I{lib}/include', f'-I{tree}/tools/include', '-pthread']
+    elif test.startswith('iommu/'):
+        more = BACKPORTED
+    module.run('gcc', '-static', '-O2', '-w', '-D_GNU_SOURCE=', '-D__user=', f'-I{tree}/uapi', *more,
+               f'-I{tree}/{SELF}', *source, '-luuid', '-o', f'{out}/{os.path.basename(test)}')
+
+
+def patched(tree, patches):
+    """what the series has of tests, and the header that they need"""
+    for patch in patches:
+        module.run('git', '-C', tree, 'apply', f'--include={SELF}/*', '--include=include/uapi/*', patch)
+
+
+def built(series=module.SERIES):
+    patches = [os.path.abspath(p) for p in sorted(glob.glob(f'{series}/*.patch'))]
+    trees = {release: module.unpacked_source(release, names) for release, names in NEEDED.items()}
+    key = fetch.digest('\0'.join([module.text_of([*patches, __file__]), *trees.values(),
+                                  module.run('gcc', '-dumpfullversion')]))
+
+    def plan():
+        def fill(folder):
+            for release, tests in TESTS.items():
+                tree = os.path.join(folder, 'tree')
+                shutil.copytree(trees[release], tree)
+                module.run('git', 'init', '-q', tree)  # so that it is no part of one around it
+                if release == '6.12':
+                    patched(tree, patches)
+                for test in tests:
+                    fetch.progress(f'selftests: compiling {test}')
+                    compile_one(tree, test, folder)
+                shutil.rmtree(tree)
+        return key, fill
+
+    return fetch.cached('selftests', key, plan, False)
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    ap.add_argument('--series', metavar='DIR', default=module.SERIES)
+    try:
+        print(built(ap.parse_args().series))
+    except (fetch.Error, OSError, subprocess.CalledProcessError) as e:
+        sys.exit(f'selftests: {e}')
+    except KeyboardInterrupt:
+        sys.exit('selftests: interrupted')
+
+
+if __name__ == '__main__':
+    main()
