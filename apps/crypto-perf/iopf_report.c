@@ -34,6 +34,20 @@ static const struct published *published_of(const struct cp_iopf_row *r)
 	return NULL;
 }
 
+/** Who makes pages reachable as the device asks for them. */
+static const char *resolver(const struct cp *cp, const struct cp_iopf_column *c)
+{
+	const struct fl_dev *dev = fl_cryptodev_dev(cp->devs[0].d);
+	const char *link;
+
+	if (!dev || c->how == FL_PINNED)
+		return "none";
+	if (!fl_dev_faults(dev))
+		return "post"; /* nobody: they are mapped as the device is given them */
+	link = fl_dev_transport(dev);
+	return strcmp(link, "container") ? link : "kernel";
+}
+
 void cp_iopf_head(const struct cp *cp)
 {
 	if (cp->conf.csv) {
@@ -73,7 +87,7 @@ void cp_iopf_report(const struct cp *cp, const struct cp_iopf_row *r)
 	fflush(stdout);
 }
 
-static struct json_object *row_json(const struct cp_iopf_row *r)
+static struct json_object *row_json(const struct cp *cp, const struct cp_iopf_row *r)
 {
 	struct json_object *o = json_object_new_object(), *l = json_object_new_object();
 	const struct published *p = published_of(r);
@@ -82,6 +96,7 @@ static struct json_object *row_json(const struct cp_iopf_row *r)
 	app_json_u64(o, "times", r->times);
 	app_json_text(o, "residency", r->column->residency);
 	app_json_text(o, "fault_around", r->column->around);
+	app_json_text(o, "resolver", resolver(cp, r->column));
 	app_json_u64(o, "faults", (uint64_t)r->v[CP_IOPF_FAULTS]);
 	app_json_u64(o, "pages", (uint64_t)r->v[CP_IOPF_PAGES]);
 	app_json_double(o, "throughput_loss", r->v[CP_IOPF_LOSS]);
@@ -111,7 +126,7 @@ void cp_iopf_json(const struct cp *cp, struct json_object *report)
 	struct json_object *rows = json_object_new_array(), *o = json_object_new_object();
 
 	for (unsigned i = 0; i < cp->niopf; i++)
-		json_object_array_add(rows, row_json(&cp->iopf[i]));
+		json_object_array_add(rows, row_json(cp, &cp->iopf[i]));
 	json_object_object_add(report, "iopf", rows);
 	app_json_text(o, "device", cp->devs[0].uri);
 	app_json_text(o, "driver", cp->devs[0].info.driver);

@@ -26,12 +26,13 @@ def iopf(*args, rc=0):
         return json.load(f)['iopf'], r
 
 
-def shape(rows, sizes, times, rounds):
+def shape(rows, sizes, times, rounds, resolver='vfio-user'):
     check([(x['message_bytes'], x['times'], x['residency'], x['fault_around']) for x in rows] ==
           [(s, t, *c) for s in sizes for t in times for c in COLUMNS], 'a row a case and column')
     for x in rows:
         check(type(x['faults']) is int and type(x['pages']) is int and
               type(x['throughput_loss']) is float and x['throughput_loss'] < 1, f'types: {x}')
+        check(x['resolver'] == ('none' if x['residency'] == 'pinned' else resolver), f'resolver: {x}')
         check(x['runs'] == rounds and x['gbit_per_s'] > 0 and x['run_us'] > 0, f'runs: {x}')
         key = (x['message_bytes'], x['times'], x['fault_around'])
         p = x.get('published')
@@ -80,6 +81,9 @@ def others():
     rows, _ = iopf('-a', 'soft:', '--buffer-sz', '10000', '--times', '2', '--rounds', '1',
                    '--cipher-algo', 'aes-ctr')
     check([x['faults'] for x in rows] == [0] * len(COLUMNS), f'software does not fault: {rows}')
+    check({x['resolver'] for x in rows} == {'none'}, f'nobody resolves: {rows}')
+    rows, _ = iopf('-a', 'model:hisi_sec,faults=off', '--buffer-sz', '8192', '--times', '1', '--rounds', '1')
+    shape(rows, [8192], [1], 1, 'post')
     rows, _ = iopf('-a', 'model:hisi_sec', '--buffer-sz', '10000', '--times', '2', '--rounds', '1',
                    '--cipher-algo', 'aes-ctr', '--cipher-op', 'decrypt')
     shape(rows, [10000], [2], 1)
