@@ -1,16 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Draws the "iopf" rows of fl-crypto-perf --json as an SVG, what each way of faulting in loses, and
-with --doc writes them into a page as a table."""
+with --doc writes them into a page as a table. Rows of several files, of guests with one kernel each,
+stand side by side; each is held against the pinned one of its own file."""
 import argparse
 import json
 from html import escape
 from math import log10
 
 LEFT, TOP, FRAME, FOOT, WIDTH = 62, 92, 250, 104, 980
-COLOURS = {'1': '#d55e00', '512': '#56b4e9', 'adaptive': '#0072b2', 'prefetch': '#009e73'}
-NAMES = {'1': 'one page a fault', '512': '512 pages a fault', 'adaptive': 'adaptive',
-         'prefetch': 'prefetch'}
+# who resolves, and what comes with a fault: (name, colour)
+MODEL = {('vfio-user', '1'): ('one page a fault', '#d55e00'),
+         ('vfio-user', '512'): ('512 pages a fault', '#56b4e9'),
+         ('vfio-user', 'adaptive'): ('adaptive', '#0072b2'),
+         ('vfio-user', 'prefetch'): ('prefetch', '#009e73')}
+GUEST = {('kernel', '1'): ('patches, one page a fault (as in 2021)', '#d55e00'),
+         ('kernel', '512'): ('patches, 512 pages a fault', '#cc79a7'),
+         ('kernel', 'adaptive'): ('patches, adaptive', '#0072b2'),
+         ('kernel', 'prefetch'): ('patches, prefetch', '#009e73'),
+         ('iommufd', '1'): ('userspace, one page a fault', '#e69f00'),
+         ('iommufd', 'adaptive'): ('userspace, adaptive', '#56b4e9')}
 PEER, FRESH, TEXT, GRID = '#999999', '#222222', '#222222', '#d4d4d4'
 MARK = '<!-- iopf -->\n'
 FLOOR, CEILING = 0.1, 100  # % of the axis, which is logarithmic
@@ -41,21 +50,26 @@ def percent(value):
     return f'{value * 100:.1f}' if value < 0.0995 else f'{value * 100:.0f}'
 
 
-def group(x, width, rows):
+def way(row):
+    return row['resolver'], row['fault_around']
+
+
+def group(x, width, rows, ways):
     """The columns of one message, sent so often; behind each the published figure for it."""
-    out, bars = [], [r for r in rows if r['residency'] == 'lazy']
-    step = width / (len(bars) + sum('published' in r for r in bars))
+    out, bars = [], [r for r in rows if way(r) in ways]
+    shown = next((r for r in bars if 'published' in r), None)
+    step = width / (len(bars) + bool(shown))
     at = x
     for r in bars:
         out += bar(at, step, r['throughput_loss'] * 100, percent(r['throughput_loss']),
-                   COLOURS[r['fault_around']])
+                   ways[way(r)][1])
         if r['fresh_page_loss']:
             y = y_of(r['fresh_page_loss'] * 100)
             out.append(f'<line x1="{at - 1:.1f}" y1="{y:.1f}" x2="{at + step - 1:.1f}" '
                        f'y2="{y:.1f}" stroke="{FRESH}" stroke-width="2"/>')
         out.append(text(at + step / 2 - 1, TOP + FRAME + 13, str(r['faults']), 9))
         at += step
-        if 'published' in r:
+        if r is shown:
             p = r['published']
             out += bar(at, step, p['throughput_loss'] * 100, percent(p['throughput_loss']), PEER)
             out.append(text(at + step / 2 - 1, TOP + FRAME + 13, str(p['faults']), 9))
@@ -67,18 +81,31 @@ def group(x, width, rows):
     return out
 
 
-def legend(y):
+def legend(y, ways):
     out, x = [], LEFT
-    for name, colour in [(NAMES[k], c) for k, c in COLOURS.items()] + \
-            [('Kunpeng 920, published for VFIO IOPF', PEER)]:
-        out += [rect(x, y - 9, 10, 10, colour), text(x + 14, y, name, anchor='start')]
+    for name, colour in [*ways.values(), ('Kunpeng 920, published for VFIO IOPF', PEER),
+                         ("the kernel's fresh pages", None)]:
+        if x + 20 + 5.6 * len(name) > WIDTH:
+            x, y = LEFT, y + 16
+        out += [rect(x, y - 9, 10, 10, colour) if colour else
+                f'<line x1="{x}" y1="{y - 4}" x2="{x + 12}" y2="{y - 4}" stroke="{FRESH}" stroke-width="2"/>',
+                text(x + 14, y, name, anchor='start')]
         x += 26 + 6.2 * len(name)
-    out += [f'<line x1="{x}" y1="{y - 4}" x2="{x + 12}" y2="{y - 4}" stroke="{FRESH}" '
-            'stroke-width="2"/>', text(x + 16, y, "the kernel's fresh pages", anchor='start')]
     return out
 
 
-def draw(rows):
+NOTE = {False: 'Grey bars are another machine\'s and another device\'s, with the kernel patches of 2021; no other '
+               'rows were published.',
+        True: 'An emulated machine: only ratios between its own bars mean anything. Grey bars are hardware, with the '
+              'patches of 2021.'}
+
+
+def runs(rows):
+    n = sorted({r['runs'] for r in rows})
+    return f'{n[0]} to {n[-1]}' if len(n) > 1 else n[0]
+
+
+def draw(rows, ways):
     groups = {}
     for r in rows:
         groups.setdefault((r['message_bytes'], r['times']), []).append(r)
@@ -88,7 +115,7 @@ def draw(rows):
            rect(0, 0, WIDTH, height, '#ffffff'),
            text(12, 24, 'What faulting in costs', 16, 'start', 'bold'),
            text(12, 44, 'Throughput lost against pinned buffers, %, logarithmic; shorter is better. '
-                f'Fresh buffers each run, medians of {rows[0]["runs"]} alternating runs',
+                f'Fresh buffers each run, medians of {runs(rows)} alternating runs',
                 anchor='start')]
     for tick in (0.1, 1, 10, 100):
         y = y_of(tick)
@@ -97,60 +124,65 @@ def draw(rows):
     out += [text(LEFT - 6, TOP + FRAME + 13, 'faults', 9, 'end')]
     width = (WIDTH - 12 - LEFT) / len(groups)
     for i, g in enumerate(groups.values()):
-        out += group(LEFT + i * width + 8, width - 16, g)
-    out += legend(TOP + FRAME + 62)
-    out.append(text(LEFT, TOP + FRAME + 84, 'Grey bars are another machine\'s and another '
-                    'device\'s, with the kernel patches of 2021; no other rows were published.',
-                    anchor='start'))
+        out += group(LEFT + i * width + 8, width - 16, g, ways)
+    out += legend(TOP + FRAME + 56, ways)
+    out.append(text(LEFT, TOP + FRAME + 92, NOTE[ways is GUEST], anchor='start'))
     return '\n'.join(out + ['</svg>', ''])
 
 
 def lost(row):
     """in %; less than nothing is noise"""
-    return f"{row['throughput_loss'] * 100:.1f}" if row else '-'
+    return f"{row['throughput_loss'] * 100:.1f}"
 
 
 def published(rows):
-    row = next((r for r in rows.values() if 'published' in r), None)
+    row = next((r for r in rows if 'published' in r), None)
     if not row:
         return '-'
     was = row['published']
-    return f"{was['throughput_loss'] * 100:.1f} ({was['faults']}), {NAMES[row['fault_around']]}"
+    around = row['fault_around']
+    return (f"{was['throughput_loss'] * 100:.1f} ({was['faults']}), "
+            f"{'one page' if around == '1' else around + ' pages'} a fault")
 
 
-def table(rows):
+def table(rows, ways):
     """a line for each message and count: loss and faults of each way"""
-    lines = ['| message, MiB | times | ' + ' | '.join(NAMES.values()) +
+    lines = ['| message, MiB | times | ' + ' | '.join(name for name, _ in ways.values()) +
              ' | fresh pages alone | Kunpeng 920, published |',
-             '| --- | --- ' + '| --- ' * (len(NAMES) + 2) + '|']
+             '| --- | --- ' + '| --- ' * (len(ways) + 2) + '|']
     for size, times in dict.fromkeys((r['message_bytes'], r['times']) for r in rows):
-        of = {r['fault_around']: r for r in rows if (r['message_bytes'], r['times']) == (size, times)}
-        ways = [f"{lost(of.get(n))} ({of[n]['faults']})" if n in of else '-' for n in NAMES]
-        fresh = max(r['fresh_page_loss'] for r in of.values()) * 100
-        lines.append(f'| {size >> 20} | {times} | ' + ' | '.join(ways) +
-                     f' | {fresh:.1f} | {published(of)} |')
+        here = [r for r in rows if (r['message_bytes'], r['times']) == (size, times)]
+        of = {way(r): r for r in here}
+        losses = [f"{lost(of[w])} ({of[w]['faults']})" if w in of else '-' for w in ways]
+        fresh = max(r['fresh_page_loss'] for r in here) * 100
+        lines.append(f'| {size >> 20} | {times} | ' + ' | '.join(losses) +
+                     f' | {fresh:.1f} | {published(here)} |')
     return '\n'.join(lines) + '\n'
 
 
-def into(page, rows):
+def into(page, text):
     with open(page, encoding='utf-8') as f:
         head, _, tail = f.read().split(MARK)
     with open(page, 'w', encoding='utf-8') as f:
-        f.write(head + MARK + table(rows) + MARK + tail)
+        f.write(head + MARK + text + MARK + tail)
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument('json')
+    p.add_argument('json', nargs='+')
     p.add_argument('svg')
     p.add_argument('--doc', help='page with two marks to write the table between')
     args = p.parse_args()
-    with open(args.json, encoding='utf-8') as f:
-        rows = json.load(f)['iopf']
+    rows = []
+    for path in args.json:
+        with open(path, encoding='utf-8') as f:
+            rows += json.load(f)['iopf']
+    rows.sort(key=lambda r: (r['message_bytes'], r['times']))
+    ways = GUEST if {r['resolver'] for r in rows} & {'kernel', 'iommufd'} else MODEL
     with open(args.svg, 'w', encoding='utf-8') as f:
-        f.write(draw(rows))
+        f.write(draw(rows, ways))
     if args.doc:
-        into(args.doc, rows)
+        into(args.doc, table(rows, ways))
 
 
 if __name__ == '__main__':
