@@ -200,15 +200,23 @@ int fl_dma_dirty_stop(struct fl_dma_space *s)
 	return rc;
 }
 
+static bool is_posted_to(const struct fl_dma_space *s)
+{
+	const struct fl_dma_domain *d = s->domains;
+
+	while (d && (d->gone || d->faults))
+		d = d->next;
+	return d;
+}
+
 /* Brings what the domains know of the area's run to its areas. */
 static int collect(struct fl_dma_space *s, struct fl_area *a)
 {
 	struct fl_run r = fl_run_of(s, fl_span_at(&s->by_iova, a->pub.iova.v));
 	int rc = 0;
 
-	/* where it is mapped piece by piece from here, logs go with the pieces; the kernel that
-	 * does it by itself has one for all */
-	a->dirty_lost |= a->posted && !fl_resolved_only(s);
+	/* where it stands in windows, logs go with these */
+	a->dirty_lost |= a->posted && is_posted_to(s);
 	for (size_t i = r.first; i <= r.last && !rc; i++)
 		rc = prepare_area(s, s->by_iova.v[i].area);
 	for (struct fl_dma_domain *d = s->domains; d && !rc; d = d->next)

@@ -375,6 +375,8 @@ int __wrap_close(int fd)
 			fake_cdev_closed(was.obj);
 		else if (was.kind == FAKE_IOMMU)
 			fake_iommu_closed();
+		else if (was.kind == FAKE_QUEUE)
+			fake_queue_closed(was.obj);
 		else if (fake.other_close)
 			fake.other_close(fd, was.name);
 	}
@@ -436,6 +438,8 @@ unsigned fake_objects(void)
 		n += fake.ioases[i].id != 0;
 	for (unsigned i = 0; i < FAKE_HWPTS; i++)
 		n += fake.hwpts[i].id != 0;
+	for (unsigned i = 0; i < FAKE_QUEUES; i++)
+		n += fake.queues[i].id != 0;
 	return n;
 }
 

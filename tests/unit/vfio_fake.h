@@ -15,11 +15,14 @@
 #define FAKE_DEVS      8u
 #define FAKE_GROUPS    8u
 #define FAKE_CTNRS     8u
-#define FAKE_MAPS      64u
+#define FAKE_MAPS      1024u
 #define FAKE_WINDOWS   4u
 #define FAKE_VECS      16u
 #define FAKE_IOASES    4u
 #define FAKE_HWPTS     8u
+#define FAKE_QUEUES    4u
+#define FAKE_GROUPED   300u /* requests in a group */
+#define FAKE_PENDING   256u
 
 #define FAKE_REGION(n) ((off_t)(n) << 40)
 
@@ -61,6 +64,31 @@ struct fake_hwpt {
 	unsigned users;
 };
 
+/** Page requests that wait for their answer. */
+struct fake_requests {
+	struct fake_dev *d; /* NULL = free */
+	uint64_t order;	    /* 0: handed over, by the cookie */
+	uint32_t cookie;
+	unsigned n;
+	struct {
+		uint64_t iova;
+		uint32_t perm, pasid;
+	} v[FAKE_GROUPED];
+};
+
+struct fake_answer {
+	const struct fake_dev *d;
+	uint64_t iova; /* of the first request */
+	uint32_t code;
+	bool by_kernel;
+};
+
+struct fake_queue {
+	uint32_t id; /* 0 = free */
+	int fd;	     /* -1 = closed */
+	struct fake_requests pending[FAKE_PENDING];
+};
+
 struct fake_group {
 	int id; /* -1 = free */
 	int fd; /* 0 = not open */
@@ -89,7 +117,7 @@ struct fake_dev {
 	unsigned resets, opens;
 
 	/* iommufd */
-	bool can_log;
+	bool can_log, can_fault;
 	uint32_t devid; /* 0 = not bound */
 	struct fake_hwpt *hwpt;
 };
@@ -103,7 +131,14 @@ struct fake {
 	struct fake_ctnr ctnrs[FAKE_CTNRS];
 	struct fake_ioas ioases[FAKE_IOASES];
 	struct fake_hwpt hwpts[FAKE_HWPTS];
+	struct fake_queue queues[FAKE_QUEUES];
 	uint32_t last_id;
+
+	/* page requests; by any thread, with fake_lock() */
+	uint64_t nrequests;
+	struct fake_answer answers[1024];
+	unsigned nanswers, refused_answers, reads;
+	uint64_t most_locked; /* at any time */
 
 	/* how the kernel is */
 	int api_version;
@@ -124,6 +159,10 @@ struct fake {
 	bool unbinding, slowly;
 	uint64_t dirty_bitmap_max;
 	bool by_process; /* iommufd charges the process and not the user */
+	/** iommufd has fault queues; none for a table of the process's memory (6.12); none together
+	 *  with a log; only for devices that are attached already (up to 6.15) */
+	bool has_queues, no_user_faults, no_logged_faults, late_faults;
+	int read_errno; /* of a fault queue, once */
 	/** iommufd cuts its windows into so many more than there are */
 	unsigned more_windows;
 	/** when a cdev is attached to an IOAS */
@@ -179,6 +218,19 @@ bool fake_touch(struct fake_ctnr *c, uint64_t iova, bool write);
 uint64_t fake_locked(void);
 /** The process gives up pages of its memory: the kernel takes them from all devices. */
 void fake_notify(const void *va, uint64_t len);
+
+/* ---- vfio_fake_queue.c ---------------------------------------------------------------- */
+
+void fake_lock(void);
+void fake_unlock(void);
+/** The device asks for pages: a group, FL_IOMMU_PERM_* of each; the answer comes in fake.answers.
+ */
+void fake_ask(struct fake_dev *d, const uint64_t *iova, const uint32_t *perm, unsigned n);
+void fake_ask_one(struct fake_dev *d, uint64_t iova, uint32_t perm);
+/** Waits until there are so many answers; false: not within some seconds. */
+bool fake_answered(unsigned n);
+/** The flags of what the device reaches there, 0 = nothing. */
+uint32_t fake_reaches(const struct fake_dev *d, uint64_t iova);
 
 /** Counts over all containers; mappings of IOASes too. */
 unsigned fake_maps(void);

@@ -10,7 +10,16 @@
 #define FAKE_FDS	1024
 #define FAKE_CDEV_MAJOR 510u
 
-enum fake_kind { FAKE_NONE, FAKE_CTNR, FAKE_GROUP, FAKE_DEV, FAKE_CDEV, FAKE_IOMMU, FAKE_OTHER };
+enum fake_kind {
+	FAKE_NONE,
+	FAKE_CTNR,
+	FAKE_GROUP,
+	FAKE_DEV,
+	FAKE_CDEV,
+	FAKE_IOMMU,
+	FAKE_QUEUE,
+	FAKE_OTHER
+};
 
 struct fake_fd {
 	enum fake_kind kind;
@@ -53,5 +62,16 @@ int fake_iommu_ioctl(unsigned long request, void *arg);
 int fake_cdev_ioctl(struct fake_dev *d, unsigned long request, void *arg);
 void fake_cdev_closed(struct fake_dev *d);
 void fake_iommu_closed(void);
+
+/* vfio_fake_queue.c */
+ssize_t __real_read(int fd, void *buf, size_t n);
+ssize_t __wrap_read(int fd, void *buf, size_t n);
+ssize_t __real_write(int fd, const void *buf, size_t n);
+ssize_t __wrap_write(int fd, const void *buf, size_t n);
+struct fl_abi_fault_alloc;
+int fake_queue_alloc(struct fl_abi_fault_alloc *req);
+struct fake_queue *fake_queue_of(uint32_t id);
+void fake_queue_closed(struct fake_queue *q);
+void fake_queue_leave(const struct fake_dev *d);
 
 #endif

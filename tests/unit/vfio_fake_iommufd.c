@@ -51,9 +51,15 @@ static int destroy(const struct fl_abi_destroy *req)
 {
 	struct fake_hwpt *h = req->id ? hwpt_of(req->id) : NULL;
 	struct fake_ioas *a = req->id ? ioas_of(req->id) : NULL;
+	struct fake_queue *q = req->id ? fake_queue_of(req->id) : NULL;
 
-	if (h && h->users)
+	if ((h && h->users) || (q && q->fd >= 0))
 		return -EBUSY;
+	for (unsigned i = 0; q && i < FAKE_HWPTS; i++)
+		if (fake.hwpts[i].fault_id == q->id)
+			return -EBUSY;
+	if (q)
+		memset(q, 0, sizeof(*q));
 	if (h)
 		memset(h, 0, sizeof(*h));
 	for (unsigned i = 0; a && i < FAKE_HWPTS; i++)
@@ -61,7 +67,7 @@ static int destroy(const struct fl_abi_destroy *req)
 			return -EBUSY;
 	if (a)
 		memset(a, 0, sizeof(*a));
-	return h || a ? 0 : -ENOENT;
+	return h || a || q ? 0 : -ENOENT;
 }
 
 /* ---- windows --------------------------------------------------------------------------- */
@@ -175,6 +181,8 @@ static int map(const struct fl_abi_ioas_map *req)
 	assert_true(a->nmaps < FAKE_MAPS);
 	a->maps[a->nmaps++] =
 		(struct fake_map){ req->iova, req->length, req->user_va, req->flags, 0 };
+	if (fake_locked() > fake.most_locked)
+		fake.most_locked = fake_locked();
 	return 0;
 }
 
@@ -215,6 +223,13 @@ static int hwpt_alloc(struct fl_abi_hwpt_alloc *req)
 		return -ENOENT;
 	if (req->flags & FL_IOMMU_HWPT_DIRTY && !d->can_log)
 		return -EOPNOTSUPP;
+	if (req->flags & FL_IOMMU_HWPT_FAULT_ID) {
+		if (fake.no_user_faults ||
+		    (fake.no_logged_faults && req->flags & FL_IOMMU_HWPT_DIRTY))
+			return -EOPNOTSUPP;
+		if (!req->fault_id || !fake_queue_of(req->fault_id))
+			return -ENOENT;
+	}
 	h = new_hwpt(a, d);
 	h->flags = req->flags;
 	h->fault_id = req->fault_id;
@@ -288,6 +303,8 @@ int fake_iommu_ioctl(unsigned long request, void *arg)
 		assert_non_null(a);
 		a->id = alloc->out_ioas_id = ++fake.last_id;
 		return 0;
+	case FL_IOMMU_FAULT_QUEUE_ALLOC:
+		return fake.has_queues ? fake_queue_alloc(arg) : -ENOTTY;
 	case FL_IOMMU_DESTROY:
 		return destroy(arg);
 	case FL_IOMMU_IOVA_RANGES:
@@ -339,6 +356,7 @@ static void leave(struct fake_dev *d)
 {
 	struct fake_hwpt *h = d->hwpt;
 
+	fake_queue_leave(d);
 	d->hwpt = NULL;
 	if (h && !--h->users && h->automatic)
 		memset(h, 0, sizeof(*h));
@@ -380,6 +398,8 @@ static int attach(struct fake_dev *d, struct fl_abi_attach_pt *req)
 		return -ENOENT;
 	if (d->g->tag < 0 || (h && h->tag != d->g->tag))
 		return -EINVAL;
+	if (h && h->fault_id && (!d->can_fault || (fake.late_faults && !d->hwpt)))
+		return -ENODEV;
 	if (!maps_suit(a ? a : h->ioas, d->g))
 		return -EADDRINUSE;
 	if (a && fake.on_attach)

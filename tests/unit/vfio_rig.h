@@ -20,7 +20,6 @@
 #define AREAS 8
 
 struct fix {
-	bool polls;
 	const struct fl_vfio_open *how;
 	struct fl_dma_space *space;
 	struct fl_vfio_kernel *k;
@@ -29,15 +28,20 @@ struct fix {
 	struct fl_vfio_dev *a, *b;
 };
 
-static inline struct fix *rig_setup(const struct fl_vfio_open *how)
+static inline struct fix *rig_setup_as(const struct fl_vfio_open *how, bool polls)
 {
 	struct fix *x = calloc(1, sizeof(*x));
 
 	fake_setup();
 	x->how = how;
 	assert_int_equal(fl_dma_space_create(&fake_log, &x->space), 0);
-	assert_int_equal(fl_vfio_kernel_create(x->space, x->polls, &fake_log, &fake.roots, &x->k), 0);
+	assert_int_equal(fl_vfio_kernel_create(x->space, polls, &fake_log, &fake.roots, &x->k), 0);
 	return x;
+}
+
+static inline struct fix *rig_setup(const struct fl_vfio_open *how)
+{
+	return rig_setup_as(how, false);
 }
 
 static inline void close_dev(struct fl_vfio_dev **d)
