@@ -4,6 +4,8 @@
 #   make test    the same for the tests (unit, driver, app, lint, sanitizers, fuzz smoke, aarch64,
 #                the quick guests; ALL=1: every guest, as CI runs it)
 #   make test-vm only the guests, and all of them: devices of QEMU under real kernels
+#   make lab     devices that fault in: patched VFIO and stock iommufd, on page requests of a guest's VT-d;
+#                builds QEMU and kernels first. A step of it: make lab-qemu lab-module lab-fault-type1 ...
 #   make bench   measure beside DPDK; writes build/bench.json
 #   make lint    formatting and the tree's own rules
 #   make install PREFIX=/usr/local
@@ -11,7 +13,7 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all setup build demo test test-vm bench lint install clean
+.PHONY: all setup build demo test test-vm lab bench lint install clean
 
 all: build
 
@@ -31,6 +33,14 @@ test:
 test-vm:
 	@config/setup.sh build test vm
 	@tests/run.py --vm
+
+lab:
+	@config/setup.sh build test vm
+	@kernel-patches/lab/lab.py
+
+lab-%:
+	@config/setup.sh build test vm
+	@kernel-patches/lab/lab.py $*
 
 bench:
 	@config/setup.sh build bench

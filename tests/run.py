@@ -39,11 +39,14 @@ LANES = [
     ('aarch64', {}, ['--cross-file', 'config/cross/aarch64.ini', '-Dbench=disabled',
                      '-Ddevinfo=disabled'], ['unit']),
 ]
-VM_LANES = ['stock', 'vfio-user', 'events', 'crypto', 'iommufd']    # of tests/vm/run.py: in this order
-VM_MORE_LANES = ['events']              # only when all are asked for
-VM_SLOW_LANES = ['crypto', 'iommufd']   # these build a kernel first: by default only if it is there
+# of tests/vm/run.py: in this order
+VM_LANES = ['stock', 'vfio-user', 'events', 'crypto', 'iommufd', 'fault-type1', 'fault-iommufd', 'series', 'lockdep']
+VM_LAB_LANES = ['fault-iommufd', 'series', 'lockdep']   # when they are due: see lanes.py
+VM_MORE_LANES = ['events', *VM_LAB_LANES]               # only when all are asked for
+# what a lane builds first, some minutes: by default it runs only if that is there
 VM_KERNEL = ['tests/vm/kernel.py', '6.12', 'config/kernel/lanes.config']
-VM_SECONDS = 1800
+VM_FIRST = {'crypto': VM_KERNEL, 'iommufd': VM_KERNEL, 'fault-type1': ['kernel-patches/lab/qemu.py']}
+VM_SECONDS = 3600
 VM_JOBS = min(2, len(os.sched_getaffinity(0)))
 JOBS = {'unit': 3, 'driver': 3, 'app': 2, 'fuzz': 2}    # of a suite, side by side
 SANITIZERS = {
@@ -131,8 +134,9 @@ def lane(name, env, _, suites, building, nice):
     return passed, failed, skipped
 
 
-def warm(name):
-    return subprocess.run(['tests/vm/run.py', name, '--warm'], cwd=ROOT).returncode == 0
+def is_so(name, what):
+    """'--warm': nothing that takes minutes is to be made first; '--due': warm, or no longer as it was"""
+    return subprocess.run(['tests/vm/run.py', name, what], cwd=ROOT).returncode == 0
 
 
 class Guests:
@@ -179,12 +183,17 @@ def chosen(args):
     """(lanes, vm lanes, how many of them are left out)"""
     here = [ln for ln in LANES if not args.lanes or ln[0] in args.lanes]
     guest_lanes = [n for n in VM_LANES if not args.lanes or f'vm-{n}' in args.lanes]
-    if args.lanes or args.all:
+    if args.lanes:
         return here, guest_lanes, 0
-    cold = [n for n in VM_SLOW_LANES if not warm(n)]
+    if args.all:
+        cold = [n for n in VM_LAB_LANES if not is_so(n, '--due')]
+    else:
+        guest_lanes = [n for n in guest_lanes if n not in VM_MORE_LANES]
+        cold = [n for n in VM_FIRST if not is_so(n, '--warm')]
     for name in cold:
-        print(f'   skipped lane vm-{name}: its kernel is not in the cache yet: make test-vm')
-    return here, [n for n in guest_lanes if n not in VM_MORE_LANES + cold], len(cold)
+        print(f'   skipped lane vm-{name}: what it runs on is not in the cache yet: '
+              f'make {"lab" if name in VM_LAB_LANES else "test-vm"}')
+    return here, [n for n in guest_lanes if n not in cold], len(cold)
 
 
 def main():
@@ -192,10 +201,10 @@ def main():
     names = [n for n, *_ in LANES] + [f'vm-{n}' for n in VM_LANES]
     ap.add_argument('lanes', nargs='*', help='only these: ' + ', '.join(names))
     ap.add_argument('--all', action='store_true', help='every lane, as CI runs them')
-    ap.add_argument('--vm', action='store_true', help='all vm lanes, and only these')
+    ap.add_argument('--vm', action='store_true', help='all vm lanes but those of make lab, and only these')
     args = ap.parse_args()
     if args.vm:
-        args.lanes += [f'vm-{n}' for n in VM_LANES]
+        args.lanes += [f'vm-{n}' for n in VM_LANES if n not in VM_LAB_LANES]
     unknown = set(args.lanes) - set(names)
     if unknown:
         ap.error(f'no lane {", ".join(unknown)}')
@@ -205,8 +214,9 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         building = {name: pool.submit(build_lane, name, env, options, 19 if i else 0)
                     for i, (name, env, options, _) in enumerate(builds)}
-        if set(guest_lanes) & set(VM_SLOW_LANES):  # which say themselves what is wrong with it
-            pool.submit(run, VM_KERNEL, {}, os.path.join(ROOT, 'build-test', 'kernel.log'), 19)
+        for first in {tuple(VM_FIRST[n]): 0 for n in guest_lanes if n in VM_FIRST}:
+            # the lanes say themselves what is wrong with it
+            pool.submit(run, first, {}, os.path.join(ROOT, 'build-test', 'first.log'), 19)
         guests = Guests(guest_lanes)
         sums = [lane(*ln, building, 0) for ln in here[:1]]
         able = guest_lanes and is_built(LANES[0][0], building, f'vm-{guest_lanes[0]}')[0]

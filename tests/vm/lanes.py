@@ -67,6 +67,7 @@ class Lane:
     find_qemu: object = fetch.qemu
     modules: list = field(default_factory=lambda: MODULES)
     programs: list = field(default_factory=lambda: PROGRAMS)
+    due: object = lambda: True       # whether a run of everything has it
     patience: int = 1                # times that its cases may take longer than others
     kernel: object = None
     qemu: object = None
@@ -315,13 +316,38 @@ def patched_kernel():
     return k._replace(modules=[*k.modules, module.built(k.version)])
 
 
+def last(name):
+    """the file that says what a lane ran on last"""
+    return os.path.join(fetch.CACHE, 'lab', name)
+
+
+def built_for(name):
+    k = kernel.built(*BUILDS[name])
+    os.makedirs(os.path.dirname(last(name)), exist_ok=True)
+    with open(last(name), 'w') as f:
+        f.write(kernel.key_of(*BUILDS[name][1:]))
+    return k
+
+
+def is_due(name):
+    """its kernel is there; or one was, and its patches or options are others now"""
+    if kernel.is_built(*BUILDS[name]):
+        return True
+    try:
+        with open(last(name)) as f:
+            return f.read() != kernel.key_of(*BUILDS[name][1:])
+    except FileNotFoundError:
+        return False
+
+
 def fault_lanes():
     def lane(plan, backend, find_kernel, warm, **more):
         return Lane(plan, backend, find_kernel, warm, qemu.built, FAULT_MODULES, FAULT_PROGRAMS, **more)
 
     def built(name, backend, **more):
-        return lane(fault_cases(), backend, lambda: kernel.built(*BUILDS[name]),
-                    lambda: qemu.is_built() and kernel.is_built(*BUILDS[name]), **more)
+        return lane(fault_cases(), backend, lambda: built_for(name),
+                    lambda: qemu.is_built() and kernel.is_built(*BUILDS[name]),
+                    due=lambda: is_due(name), **more)
 
     return {'fault-type1': lane(fault_cases(), 'container', patched_kernel, qemu.is_built),
             'fault-iommufd': built('fault-iommufd', 'iommufd'),

@@ -155,6 +155,7 @@ def main():
     ap.add_argument('--doc', metavar='FILE', help='rewrite the tables of this page with the results')
     ap.add_argument('--warm', action='store_true',
                     help='only exit with 0 if what the lanes take minutes to make is in the cache')
+    ap.add_argument('--due', action='store_true', help='the same, or if it has changed since they last ran')
     args = ap.parse_args()
     for name in args.lanes:
         if name not in lanes.LANES:
@@ -163,6 +164,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # guests end with us
     if args.warm:
         return 0 if all(lanes.LANES[name].warm() for name in args.lanes) else 1
+    if args.due:
+        return 0 if all(lanes.LANES[name].due() for name in args.lanes) else 1
     passed = failed = skipped = 0
     for name in args.lanes:
         plan = [(m, [c for c in cases if args.k in c.name]) for m, cases in lanes.LANES[name].plan]
