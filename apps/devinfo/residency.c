@@ -158,8 +158,9 @@ static void print_space(struct json_object *s)
 	size_t n =
 		json_object_is_type(areas, json_type_array) ? json_object_array_length(areas) : 0;
 
-	printf("\nspace %" PRIu64 ": budget %s\n", num(s, "space"),
-	       budget ? bytes(num(s, "budget_bytes")) : "none");
+	printf("\nspace %" PRIu64 ": budget %s; lazy memory by %s\n", num(s, "space"),
+	       budget ? bytes(num(s, "budget_bytes")) : "none",
+	       *text(s, "by") ? text(s, "by") : "nothing yet");
 	printf("  all areas  %s owned, %s mapped, %s pinned\n", bytes(num(s, "all_owned_bytes")),
 	       bytes(num(s, "all_mapped_bytes")), bytes(num(s, "all_pinned_bytes")));
 	printf("  lazy ones  %s owned, %s mapped, %s locked\n", bytes(num(s, "owned_bytes")),

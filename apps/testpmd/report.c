@@ -89,6 +89,7 @@ static struct json_object *lazy_json(const struct tp_residency *r)
 	struct json_object *o = json_object_new_object();
 	const struct fl_residency_stats *s = &r->lazy;
 
+	app_json_text(o, "by", r->by);
 	app_json_u64(o, "owned_bytes", s->owned_bytes);
 	app_json_u64(o, "mapped_bytes", s->mapped_bytes);
 	app_json_u64(o, "locked_bytes", s->locked_bytes);

@@ -20,6 +20,7 @@ int tp_residency_read(struct tp *tp, struct tp_residency *r)
 	fl_dma_stats(space, &r->dma);
 	fl_dma_residency_stats(space, &r->lazy);
 	fl_dma_residency_get(space, &r->opts);
+	fl_dma_residency_by(space, r->by, sizeof(r->by));
 	return 0;
 }
 
@@ -70,9 +71,9 @@ void tp_show_residency(struct tp *tp)
 		printf(", ulimit -l: unlimited\n");
 	else
 		printf(", ulimit -l: %" PRIu64 " KiB\n", r.mem.memlock_limit >> 10);
-	printf("  Lazy: %" PRIu64 " KiB, of it mapped %" PRIu64 ", pinned %" PRIu64
+	printf("  Lazy (%s): %" PRIu64 " KiB, of it mapped %" PRIu64 ", pinned %" PRIu64
 	       ", locked %" PRIu64 "\n",
-	       s->owned_bytes >> 10, s->mapped_bytes >> 10, s->pinned_bytes >> 10,
+	       r.by, s->owned_bytes >> 10, s->mapped_bytes >> 10, s->pinned_bytes >> 10,
 	       s->locked_bytes >> 10);
 	printf("  Misses: %" PRIu64 ", refused: %" PRIu64 ", rewarmed: %" PRIu64 "\n", s->misses,
 	       s->refused, s->rewarmed);

@@ -241,6 +241,7 @@ struct tp_residency {
 	struct fl_dma_stats dma;
 	struct fl_residency_stats lazy;
 	struct fl_residency_opts opts;
+	char by[64]; /* fault: kernel; post */
 };
 int tp_residency_read(struct tp *tp, struct tp_residency *r);
 /** One line: what is locked, mapped and resident now, and the misses so far. */

@@ -35,8 +35,8 @@ extern "C" {
 struct fl_residency_opts {
 	/**
 	 * Bytes that may stay mapped for devices though nothing in flight needs them, where mapping
-	 * pins memory or a device is posted to; a budget that is set holds for every device. What
-	 * fl_mem_pin() keeps comes on top, and a device that waits for a page gets it anyway.
+	 * pins memory or a device is posted to; a budget that is set holds for every device
+	 * whose faults are resolved here (the kernel takes pages back by itself). What fl_mem_pin() keeps comes on top, and a device that waits for a page gets it anyway.
 	 * 0 = default: half of what RLIMIT_MEMLOCK leaves to this process, or where there is no
 	 * limit a quarter of the machine's memory. FL_BUDGET_NONE = no bound.
 	 */
@@ -111,6 +111,12 @@ FL_API FL_MUST int fl_mem_convert(struct fl_dma_area *a, enum fl_residency to);
 /** Bucket n: latencies of 2^n us to less than 2^(n+1) us; the first from 0, the last without end.
  */
 #define FL_FAULT_BUCKETS 16u
+
+/**
+ * By what lazy areas of the space meet its devices now: "fault: kernel", "fault: ours" (iommufd),
+ * "fault: model", "post", or of two kinds of devices "fault: kernel; post". Empty: no device.
+ */
+FL_API void fl_dma_residency_by(struct fl_dma_space *s, char *buf, size_t size);
 
 /** Of an area, or the sum over a space's lazy areas (those that are gone included for counts). */
 struct fl_residency_stats {

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -472,6 +473,34 @@ int fl_mem_convert(struct fl_dma_area *pub, enum fl_residency to)
 	if (!rc && to != a->pub.residency)
 		rc = turn_watched(a, to);
 	return leave(a, rc);
+}
+
+/* ---- by what ------------------------------------------------------------------------------- */
+
+void fl_dma_residency_by(struct fl_dma_space *s, char *buf, size_t size)
+{
+	static const char *const names[] = { "kernel", "ours", "model", "post" };
+	unsigned by = 0;
+	size_t at = 0;
+
+	pthread_mutex_lock(&s->lock);
+	for (const struct fl_dma_domain *d = s->domains; d; d = d->next)
+		if (!d->gone)
+			by |= 1u << (!d->faults ? 3 : d->resolves ? 0 : d->pins ? 1 : 2);
+	pthread_mutex_unlock(&s->lock);
+	if (size)
+		*buf = 0;
+	for (unsigned i = 0; i < FL_ARRAY_SIZE(names) && at < size; i++) {
+		const bool first = !(by & ((1u << i) - 1));
+
+		if (!(by >> i & 1))
+			continue;
+		at += (size_t)snprintf(buf + at, size - at, "%s%s",
+				       i == 3  ? first ? "" : "; "
+				       : first ? "fault: "
+					       : ", ",
+				       names[i]);
+	}
 }
 
 /* ---- counters ------------------------------------------------------------------------------- */

@@ -29,7 +29,10 @@ void fl_tele_process(struct fl_json *j, const char *key)
 static void settings(struct fl_dma_space *s, struct fl_json *j)
 {
 	struct fl_residency_opts o;
+	char by[64];
 
+	fl_dma_residency_by(s, by, sizeof(by));
+	fl_json_text(j, "by", by);
 	fl_dma_residency_get(s, &o);
 	if (o.budget == FL_BUDGET_NONE)
 		fl_json_text(j, "budget_bytes", NULL);

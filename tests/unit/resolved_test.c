@@ -302,11 +302,26 @@ static void test_counts(void **state)
 static void test_beside_posted(void **state)
 {
 	struct fake posted = fake_with(0, (1ull << 48) - 1);
-	struct fl_dma_domain *dom;
+	struct pager ours = pager_new(), model = pager_new();
+	struct fl_dma_domain *dom, *others[2];
+	char by[64];
 	struct rig r;
 
 	kernel_up(&r, 8 * PAGE, NULL);
+	fl_dma_residency_by(r.s, by, sizeof(by));
+	assert_string_equal(by, "fault: kernel");
 	dom = add(r.s, &posted);
+	fl_dma_residency_by(r.s, by, sizeof(by));
+	assert_string_equal(by, "fault: kernel; post");
+	ours.limits.pins = true;
+	others[0] = pager_add(r.s, &ours);
+	others[1] = pager_add(r.s, &model);
+	fl_dma_residency_by(r.s, by, sizeof(by));
+	assert_string_equal(by, "fault: kernel, ours, model; post");
+	fl_dma_residency_by(r.s, by, 10);
+	assert_string_equal(by, "fault: ke");
+	for (int i = 0; i < 2; i++)
+		fl_dma_domain_remove(others[i], false);
 	assert_int_equal(posted.n, 0);
 	assert_int_equal(fl_mem_prefault(r.a, 0, PAGE, FL_PREFAULT_WRITE), 0);
 	assert_int_equal(posted.n, 1);
@@ -315,7 +330,13 @@ static void test_beside_posted(void **state)
 	assert_int_equal(fl_mem_revoke(r.a, 0, 8 * PAGE), 0);
 	assert_int_equal(posted.n, 0);
 	assert_string_equal(pages(&r, 2), "--");
+	fl_dma_domain_remove(r.dom, false);
+	fl_dma_residency_by(r.s, by, sizeof(by));
+	assert_string_equal(by, "post");
 	fl_dma_domain_remove(dom, false);
+	fl_dma_residency_by(r.s, by, sizeof(by));
+	assert_string_equal(by, "");
+	r.dom = pager_add(r.s, &r.d);
 	rig_down(&r);
 }
 
