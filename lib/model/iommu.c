@@ -290,6 +290,8 @@ void fl_iommu_clear(struct fl_iommu *u)
 
 static void remove_at(struct fl_iommu *u, unsigned i, unsigned n)
 {
+	if (!n)
+		return;
 	memmove(&u->map[i], &u->map[i + n], (u->n - i - n) * sizeof(*u->map));
 	u->n -= n;
 }

@@ -39,7 +39,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(FlHisiSec, FL_HISI_SEC)
 #define CAP_PASID 0x120
 #define PAGE      4096ull
 #define GROUPS    (PCI_PRI_PRGI_MASK + 1)
-#define BUDGET    300000 /* ns of a turn, */
+#define BUDGET    100000 /* ns of a turn, */
 #define PAUSE     20000  /* and what others get of the big lock then */
 #define RETRY     1000000 /* ns until a page request is tried again that found the queue full */
 #define NEVER     (1ull << 62)
