@@ -20,7 +20,6 @@ import module
 from module import fetch
 
 SCRIPTS = ['checkpatch.pl', 'spelling.txt', 'const_structs.checkpatch']
-BESIDE = ['drivers/vfio/vfio.h', 'drivers/iommu/iommu-priv.h', 'drivers/vfio/vfio_iommu_type1.c']
 # MAINTAINERS is not ours to change
 IGNORED = ['FILE_PATH_CHANGES']
 KBUILD = '''LINUXINCLUDE := -I$(src)/../../include $(LINUXINCLUDE)
@@ -40,8 +39,8 @@ def touched(text):
 
 def shipped(patches):
     """folder with what is needed of linux-source"""
-    return module.unpacked_source('6.12', touched(module.text_of(patches)) | set(BESIDE) |
-                                  {f'scripts/{s}' for s in SCRIPTS})
+    return module.unpacked_source(*fetch.linux_source('6.12'), touched(module.text_of(patches)) |
+                                  {*module.PARTS, *(f'scripts/{s}' for s in SCRIPTS)})
 
 
 def git(tree, *args):

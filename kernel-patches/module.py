@@ -25,6 +25,8 @@ import fetch  # noqa: E402
 
 SERIES = os.path.join(HERE, 'linux-6.12')
 PREPARE = os.path.join(HERE, 'dkms', 'prepare')
+PARTS = ['drivers/vfio/vfio.h', 'drivers/vfio/vfio_iommu_type1.c', 'drivers/iommu/iommu-priv.h',
+         'include/uapi/linux/vfio.h']
 DEBIAN = re.compile(r'6\.12\.\d+\+deb\d+-(?:(?:cloud|rt)-)?amd64')
 
 
@@ -60,14 +62,14 @@ def headers(version):
 
 
 def source(package_version):
-    """the tarball of exactly this version"""
+    """(tarball, version) of exactly this version"""
     tarball = '/usr/src/linux-source-6.12.tar.xz'
     query = ['dpkg-query', '-Wf', '${Version}', 'linux-source-6.12']
     if os.path.exists(tarball) and subprocess.run(
             query, capture_output=True, text=True).stdout == package_version:
-        return tarball
-    newest, version = fetch.linux_source('6.12')
-    if version == package_version:
+        return tarball, package_version
+    newest = fetch.linux_source('6.12')
+    if newest[1] == package_version:
         return newest
     package = f'linux-source-6.12={package_version}'
 
@@ -77,12 +79,11 @@ def source(package_version):
 
     top = fetch.unpacked(f'source-{package_version}', choose, False,
                          [fetch.host_apt, fetch.newer_apt])
-    return fetch.one(top, 'usr/src/linux-source-6.12.tar.xz')
+    return fetch.one(top, 'usr/src/linux-source-6.12.tar.xz'), package_version
 
 
-def unpacked_source(release, names):
-    """folder with these files and folders of the newest linux-source"""
-    tarball, version = fetch.linux_source(release)
+def unpacked_source(tarball, version, names):
+    """folder with these files and folders of a linux-source"""
     names = sorted(names)
     key = fetch.digest('\n'.join([version, *names]))
 
@@ -94,7 +95,7 @@ def unpacked_source(release, names):
                 *(f'{top}/{n}' for n in names))
         return key, fill
 
-    return fetch.cached(f'parts-{release}', key, plan, False)
+    return fetch.cached('parts', key, plan, False)
 
 
 def compiler(build):
@@ -140,9 +141,7 @@ def built(version, series=SERIES):
     def plan():
         def fill(folder):
             tree = os.path.join(folder, 'tree')
-            tarball = source(package)
-            fetch.progress(f'modules: unpacking what they need of linux-source {package}')
-            run(PREPARE, build, series, tree, tarball, package)
+            run(PREPARE, build, series, tree, unpacked_source(*source(package), PARTS), package)
             fetch.progress('modules: compiling')
             log = run('make', '-C', build, f'M={tree}/drivers/vfio', 'modules')
             for module in glob.glob(f'{tree}/drivers/vfio/*.ko'):

@@ -69,7 +69,7 @@ def patched(tree, patches):
 
 def built(series=module.SERIES):
     patches = [os.path.abspath(p) for p in sorted(glob.glob(f'{series}/*.patch'))]
-    trees = {release: module.unpacked_source(release, names) for release, names in NEEDED.items()}
+    trees = {release: module.unpacked_source(*fetch.linux_source(release), names) for release, names in NEEDED.items()}
     key = fetch.digest('\0'.join([module.text_of([*patches, __file__]), *trees.values(),
                                   module.run('gcc', '-dumpfullversion')]))
 
