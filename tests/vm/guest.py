@@ -12,7 +12,7 @@ for d in {PCI}/devices/*; do
 	echo "${{d##*/}} $b enabled $n"
 done
 ls /dev/vfio /dev/vfio/devices 2>/dev/null
-grep -sE '^(vfio|e1000|hisi)' /proc/modules | cut -d' ' -f1-3
+grep -sE '^(vfio|e1000|hisi)' /proc/modules | cut -d' ' -f1-3 | sort
 grep -E '^(HugePages_Free|Mlocked)' /proc/meminfo
 '''
 
@@ -134,6 +134,10 @@ class Guest:
     def state(self):
         """what a case must leave as it found it"""
         return self.vm.out(STATE, 20)
+
+    def say(self, text):
+        """a line below that of the case"""
+        self.rows.append({'table': 'said', 'what': text})
 
     def expect_log(self, pattern):
         re.compile(pattern)

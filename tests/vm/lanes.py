@@ -14,6 +14,7 @@ import cases_linux
 import cases_models
 import cases_refused as refused
 import cases_removal as removal
+import cases_selftests as selftest
 import cases_traffic as traffic
 import cases_unsafe as unsafe
 import cases_written as written
@@ -26,8 +27,9 @@ import peer
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PATCHES = os.path.join(ROOT, 'kernel-patches')
 sys.path[1:1] = [PATCHES, os.path.join(PATCHES, 'lab')]
-import module  # noqa: E402
-import qemu    # noqa: E402
+import module     # noqa: E402
+import qemu       # noqa: E402
+import selftests  # noqa: E402
 
 PROGRAMS = ['apps/fl-testpmd', 'apps/fl-devinfo', 'apps/fl-crypto-perf', 'tests/vm/vm-refuse',
             'tests/vm/vm-cost', 'tests/vm/vm-written', 'tests/vm/vm-events', 'tests/vm/vm-crypto']
@@ -67,13 +69,15 @@ class Lane:
     find_qemu: object = fetch.qemu
     modules: list = field(default_factory=lambda: MODULES)
     programs: list = field(default_factory=lambda: PROGRAMS)
+    find_programs: object = list     # paths of what else goes into the guest
     due: object = lambda: True       # whether a run of everything has it
     patience: int = 1                # times that its cases may take longer than others
     kernel: object = None
     qemu: object = None
 
     def ready(self):
-        return replace(self, kernel=self.find_kernel(), qemu=self.find_qemu())
+        return replace(self, kernel=self.find_kernel(), qemu=self.find_qemu(),
+                       programs=[*self.programs, *self.find_programs()])
 
 
 PORTS = ['pcie-root-port,id=rp1,bus=pcie.0,addr=5,chassis=1', 'pcie-pci-bridge,id=br1,bus=pcie.0,addr=6']
@@ -310,6 +314,26 @@ def fault_cases():
             (faulting(stage=1), [Case('lab: first stage: the device can fault, and VFIO has it', lab.ready, (SEC,))])]
 
 
+def kernel_tests():
+    """the kernel's own, as programs, and Debian's module that ours replaces"""
+    folder, stock = selftests.built(), fetch.stock_kernel()
+    return [*(os.path.join(folder, name) for name in selftests.NAMES),
+            fetch.one(f'{stock.modules[0]}/kernel/drivers/vfio', 'vfio_iommu_type1.ko.xz')]
+
+
+def own_tests(name):
+    """what the kernel of this lane has of tests"""
+    series = '7.2' if name == 'fault-iommufd' else '6.12'
+    cases = {'vfio_fault': Case("kernel's own tests: mappings that fault", selftest.vfio_fault, (SEC,)),
+             'leak': Case('mappings that fault: nothing leaks', selftest.leak, (SEC,)),
+             'replaced': Case("patched modules: loaded, replaced by Debian's, and back", selftest.replaced, (SEC,)),
+             'vfio': Case("kernel's own tests: vfio-pci", selftest.vfio_pci, (SEC, series)),
+             'iommufd': Case("kernel's own tests: iommufd", selftest.iommufd)}
+    which = {'fault-type1': ['replaced', 'vfio_fault', 'leak'], 'fault-iommufd': ['vfio'],
+             'series': ['vfio_fault', 'vfio', 'iommufd'], 'lockdep': ['vfio_fault', 'leak', 'vfio', 'iommufd']}
+    return [(faulting('own', disks=()), [cases[c] for c in which[name]])]
+
+
 def patched_kernel():
     """Debian's own, with our two modules in place of its one"""
     k = fetch.stock_kernel()
@@ -341,15 +365,16 @@ def is_due(name):
 
 
 def fault_lanes():
-    def lane(plan, backend, find_kernel, warm, **more):
-        return Lane(plan, backend, find_kernel, warm, qemu.built, FAULT_MODULES, FAULT_PROGRAMS, **more)
+    def lane(name, backend, find_kernel, warm, **more):
+        return Lane([*own_tests(name), *fault_cases()], backend, find_kernel, warm, qemu.built, FAULT_MODULES,
+                    FAULT_PROGRAMS, kernel_tests, **more)
 
     def built(name, backend, **more):
-        return lane(fault_cases(), backend, lambda: built_for(name),
+        return lane(name, backend, lambda: built_for(name),
                     lambda: qemu.is_built() and kernel.is_built(*BUILDS[name]),
                     due=lambda: is_due(name), **more)
 
-    return {'fault-type1': lane(fault_cases(), 'container', patched_kernel, qemu.is_built),
+    return {'fault-type1': lane('fault-type1', 'container', patched_kernel, qemu.is_built),
             'fault-iommufd': built('fault-iommufd', 'iommufd'),
             'series': built('series', 'container'),
             'lockdep': built('lockdep', 'container', patience=4)}

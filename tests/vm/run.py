@@ -141,6 +141,8 @@ class Runner:
                     if r.get('table') == 'cost':
                         self.report.line(f'        {r["what"]}: container {r["container"]}, '
                                          f'iommufd {r["iommufd"]}: {r["ratio"]}')
+                    elif r.get('table') == 'said':
+                        self.report.line(f'        {r["what"]}')
                     self.report.rows.append({**r, 'result': 'ok' if result == 'ok' else 'failed'})
         finally:
             self.shut()
