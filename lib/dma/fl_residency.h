@@ -35,8 +35,9 @@ extern "C" {
 struct fl_residency_opts {
 	/**
 	 * Bytes that may stay mapped for devices though nothing in flight needs them, where mapping
-	 * pins memory or a device is posted to; a budget that is set holds for every device
-	 * whose faults are resolved here (the kernel takes pages back by itself). What fl_mem_pin() keeps comes on top, and a device that waits for a page gets it anyway.
+	 * pins memory or a device is posted to; a budget that is set holds for every device whose
+	 * faults are resolved here (the kernel takes pages back by itself). What fl_mem_pin() keeps
+	 * comes on top, and a device that waits for a page gets it anyway.
 	 * 0 = default: half of what RLIMIT_MEMLOCK leaves to this process, or where there is no
 	 * limit a quarter of the machine's memory. FL_BUDGET_NONE = no bound.
 	 */

@@ -200,7 +200,7 @@ uint64_t fl_resolved_outside(const struct fl_dma_domain *d)
 	struct fl_residency_stats all, one;
 	uint64_t inside = d->invalid_gone;
 
-	if (!ask(d, fl_iova(0), 0, &all))
+	if (!ask(d, fl_iova(0), 0, &all) || all.invalid <= inside)
 		return 0;
 	for (size_t i = 0; i < set->n; i++) {
 		fl_resolved_last(d, set->v[i].area, &one);

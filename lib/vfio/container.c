@@ -85,12 +85,31 @@ bool fl_vk_ctnr_would_fault(const struct fl_vk_dev *d, int fd, int group_fd)
 	return ready;
 }
 
-/* Mappings that may fault do not matter to a device that cannot. */
-static int choose_iommu(const struct fl_vk_dev *d, int fd)
+static int start_with(struct fl_vk_ctnr *c, const struct fl_vk_dev *d, int group_fd, int iommu)
 {
-	if (d->pci.noiommu)
-		return VFIO_NOIOMMU_IOMMU;
-	return fl_vk_ctnr_knows_faults(d, fd) ? FL_VFIO_TYPE1_FAULT_IOMMU : VFIO_TYPE1v2_IOMMU;
+	int rc = check_api(d, c->fd, iommu);
+
+	c->faults = iommu == FL_VFIO_TYPE1_FAULT_IOMMU;
+	return rc ? rc : start_iommu(d, c->fd, group_fd, iommu);
+}
+
+/* The best there is. Where nothing faults, mappings that might would only be slower: small pages.
+ */
+static int start(struct fl_vk_ctnr *c, const struct fl_vk_dev *d, int group_fd)
+{
+	int rc;
+
+	if (c->noiommu)
+		return start_with(c, d, group_fd, VFIO_NOIOMMU_IOMMU);
+	if (fl_vk_ctnr_knows_faults(d, c->fd)) {
+		rc = start_with(c, d, group_fd, FL_VFIO_TYPE1_FAULT_IOMMU);
+		if (rc || fl_vk_type1_ready(c->fd))
+			return rc;
+		c->faults = false;
+		if (fl_vk_ioctl(group_fd, VFIO_GROUP_UNSET_CONTAINER, NULL) < 0)
+			return 0; /* it does as it is */
+	}
+	return start_with(c, d, group_fd, VFIO_TYPE1v2_IOMMU);
 }
 
 static int join_space(struct fl_vk_ctnr *c)
@@ -98,7 +117,6 @@ static int join_space(struct fl_vk_ctnr *c)
 	if (c->noiommu)
 		fl_warn(c->k->log, "vfio",
 			"no IOMMU: the device can read and write all memory of this machine, and nothing stops a wrong descriptor; the kernel is tainted");
-	c->faults = c->iommu == FL_VFIO_TYPE1_FAULT_IOMMU && fl_vk_type1_ready(c->fd);
 	return fl_dma_domain_add(c->k->space, c->noiommu ? &fl_vk_noiommu_ops : &fl_vk_type1_ops, c,
 				 &c->domain);
 }
@@ -115,11 +133,7 @@ int fl_vk_ctnr_create(struct fl_vk_dev *d, int fd, int group_fd, struct fl_vk_ct
 	c->k = d->k;
 	c->fd = fd;
 	c->noiommu = d->pci.noiommu;
-	c->iommu = choose_iommu(d, fd);
-	rc = check_api(d, fd, c->iommu);
-	if (rc)
-		goto destroy;
-	rc = start_iommu(d, fd, group_fd, c->iommu);
+	rc = start(c, d, group_fd);
 	if (rc)
 		goto destroy;
 	rc = join_space(c);

@@ -22,10 +22,8 @@ struct fl_vk_ctnr {
 	struct fl_vk_group *groups;
 	struct fl_dma_domain *domain;
 	int fd;
-	int iommu; /* VFIO_..._IOMMU */
 	bool noiommu;
-	bool faults; /* it was READY when it became a domain, and no group that spoils it is let in
-		      */
+	bool faults; /* it was READY at first, and no group that ends that is let in */
 	bool told;   /* what was assumed, because the kernel does not say */
 
 	/* the rest is the domain's, held by the space's lock: what GET_INFO said last */

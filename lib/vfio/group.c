@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Groups: opened, put into a container, shared by their devices. */
 #include "container_internal.h"
-#include "kernel_abi.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -363,7 +362,7 @@ static int ctnr_attach(struct fl_vk_dev *d)
 	d->dev.faults = g->c->faults;
 	if (!d->how.no_faults)
 		d->posted_because =
-			g->c->iommu == FL_VFIO_TYPE1_FAULT_IOMMU
+			fl_vk_ctnr_knows_faults(d, g->c->fd)
 				? "device and IOMMU take no recoverable faults together (PCIe ATS and PRI, or SMMU stall)"
 				: "this kernel's type1 maps nothing on faults (kernel-patches make it)";
 	g->ndevs++;
