@@ -13,8 +13,8 @@
 
 int main(int argc, char **argv)
 {
-	const struct named_case *const all[] = { memory_cases, range_cases, life_cases, group_cases,
-						 our_cases };
+	const struct named_case *const all[] = { memory_cases, range_cases, life_cases,
+						 group_cases,  our_cases,   wrong_cases };
 	struct args a = { 0 };
 	struct rig r = { 0 };
 

@@ -151,6 +151,6 @@ struct named_case {
 };
 /* each ends with a NULL name */
 extern const struct named_case memory_cases[], range_cases[], life_cases[], group_cases[],
-	our_cases[];
+	our_cases[], wrong_cases[];
 
 #endif
