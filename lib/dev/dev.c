@@ -242,6 +242,12 @@ bool fl_dev_faults(const struct fl_dev *dev)
 	return dev->vd->faults;
 }
 
+void fl_dev_serve(struct fl_dev *dev)
+{
+	if (dev->ctx->polls && dev->vd->faults)
+		(void)dev->vd->ops->dispatch(dev->vd);
+}
+
 bool fl_dev_removed(const struct fl_dev *dev)
 {
 	return __atomic_load_n(&dev->gone, __ATOMIC_RELAXED) ||

@@ -134,6 +134,12 @@ FL_API int fl_dev_node(const struct fl_dev *dev);
 FL_API bool fl_dev_faults(const struct fl_dev *dev);
 
 /**
+ * For a driver that waits for its device in a control call: the device may wait for memory, and an
+ * application that polls does not dispatch meanwhile. Serves its page requests then.
+ */
+FL_API void fl_dev_serve(struct fl_dev *dev);
+
+/**
  * On: memory space and bus master, before the first access to a BAR (through the kernel it would be
  * SIGBUS). Off: bus master alone, so that threads which poll a mapped BAR are not hurt.
  */

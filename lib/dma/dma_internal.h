@@ -272,7 +272,7 @@ struct fl_faulted {
 	uint64_t *read, *write;
 	/* pages granted in each window, and whether there was a fault in it lately */
 	uint16_t *windows;
-	uint64_t window_pages;
+	uint64_t window, window_pages; /* bytes; pages */
 	struct fl_stream streams[FL_STREAMS];
 	uint32_t clock;
 };

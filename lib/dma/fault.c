@@ -7,6 +7,7 @@
 
 #define TRIES	    8u /* to map a page: before each after the first a window goes */
 #define AROUND_MAX  (2ull << 20)
+#define SHARES	    16u		  /* of the budget: what a fault brings is one at most */
 #define AROUND_UNIT 4096ull	  /* of fl_residency_opts.fault_around */
 #define AHEAD_FIRST (16ull << 10) /* a step; each is twice as long as the one before, */
 #define AHEAD_MOST  (64ull << 10) /* up to this */
@@ -84,8 +85,8 @@ static struct range choose(struct fl_faulted *f, const struct fl_dma_fault *q, u
 	uint64_t n = (o->fault_around * AROUND_UNIT) >> f->shift, max = AROUND_MAX >> f->shift;
 
 	/* so that what one fault brings does not push out what the others brought */
-	if (fl_granted_bounded(f->domain) && max > (o->budget >> f->shift) / 32)
-		max = (o->budget >> f->shift) / 32;
+	if (fl_granted_bounded(f->domain) && max > (o->budget >> f->shift) / SHARES)
+		max = (o->budget >> f->shift) / SHARES;
 	max = max ? max : 1;
 	if (!o->fault_around)
 		return adaptive_range(f, q, page, max, prot);
@@ -155,6 +156,9 @@ bool fl_dma_fault_ahead(struct fl_dma_domain *d)
 	if (q->n && !ahead_step(d, &q->v[q->first].iova, &q->v[q->first].len))
 		ahead_drop(q);
 	more = q->n != 0;
+	/* what is pinned was brought in by that: there the next fault finds room */
+	if (d->pins && d->faults && d->granted_bytes)
+		(void)fl_budget_room(d->space, d->space->residency.budget / SHARES);
 	pthread_mutex_unlock(&d->space->lock);
 	return more;
 }

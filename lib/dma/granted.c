@@ -15,8 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WINDOW	     (2ull << 20)
-#define WINDOW_USED  0x8000u /* a fault was granted here since the hand came by */
+#define WINDOW	     (2ull << 20) /* less where the budget is small, */
+#define WINDOWS	     16u	  /* so that there are as many in it */
+#define WINDOW_USED  0x8000u	  /* a fault was granted here since the hand came by */
 #define WINDOW_COUNT 0x7fffu
 #define TELL_NS	     1000000000ull
 
@@ -125,12 +126,22 @@ static bool trim(const struct fl_faulted *f, uint64_t *from, uint64_t *end)
 
 /* ---- one domain and one area ------------------------------------------------------------ */
 
+/* All domains look at an area in the same ones. */
+static uint64_t window_of(const struct fl_area *a, uint64_t page)
+{
+	uint64_t window = a->faulted ? a->faulted->window : WINDOW;
+
+	while (!a->faulted && window > a->pub.space->residency.budget / WINDOWS)
+		window /= 2;
+	return window > 64 * page ? window : 64 * page;
+}
+
 static struct fl_faulted *make(struct fl_dma_domain *d, struct fl_area *a)
 {
 	const uint64_t small = (uint64_t)sysconf(_SC_PAGESIZE);
 	const uint64_t page = d->granule > small ? d->granule : small;
 	const uint64_t pages = (a->pub.len + (page - 1)) / page, words = (pages + 63) / 64;
-	const uint64_t window_pages = WINDOW / page > 64 ? WINDOW / page : 64;
+	const uint64_t window = window_of(a, page), window_pages = window / page;
 	const uint64_t windows = (pages + window_pages - 1) / window_pages;
 	/* as much of it as is never looked at stays unmapped */
 	struct fl_faulted *f = calloc(1, sizeof(*f) + words * 16 + windows * sizeof(*f->windows));
@@ -145,6 +156,7 @@ static struct fl_faulted *make(struct fl_dma_domain *d, struct fl_area *a)
 	f->read = (uint64_t *)(f + 1);
 	f->write = f->read + words;
 	f->windows = (uint16_t *)(f->write + words);
+	f->window = window;
 	f->window_pages = window_pages;
 	a->faulted = f;
 	return f;
@@ -333,7 +345,7 @@ static bool evict_in(const struct fl_area *a, uint64_t *off)
 
 	for (const struct fl_faulted *f = a->faulted; f; f = f->next)
 		any |= f->reach != 0;
-	for (; any && *off < a->pub.len; *off += WINDOW)
+	for (; any && *off < a->pub.len; *off += a->faulted->window)
 		for (struct fl_faulted *f = a->faulted; f; f = f->next)
 			if (evict_window(f, *off))
 				return true;
@@ -353,7 +365,7 @@ static bool evict(struct fl_dma_space *s)
 		if (i >= n)
 			s->hand = i = 0;
 		if (s->hand > v[i].first)
-			off = fl_align_down(s->hand - v[i].first, WINDOW);
+			off = s->hand - v[i].first;
 		s->hand = v[i].first;
 		if (evict_in(v[i].area, &off)) {
 			s->hand = v[i].first + off;

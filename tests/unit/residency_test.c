@@ -547,7 +547,7 @@ static void test_budget(void **state)
 	for (uint64_t w = 0; w < 32; w++)
 		assert_int_equal(ask(r.dom, r.a, w * 2 * MIB, W), 0);
 	/* windows as of what one fault may bring: a part of the budget */
-	assert_true(r.d.last.len <= 8 * MIB / 32);
+	assert_true(r.d.last.len <= 8 * MIB / 16);
 	assert_true(r.d.pages_max <= 8 * MIB / PAGE);
 	assert_true(area_stats(r.a).evictions == 0);
 	for (uint64_t p = 0; p < 64 * MIB / PAGE; p++)

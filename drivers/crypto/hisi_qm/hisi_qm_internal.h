@@ -96,7 +96,7 @@ void fl_qm_say(const struct fl_qm *qm, enum fl_log_level level, const char *fmt,
 #define qm_warn(qm, ...) fl_qm_say(qm, FL_LOG_WARN, __VA_ARGS__)
 #define qm_info(qm, ...) fl_qm_say(qm, FL_LOG_INFO, __VA_ARGS__)
 /** Sleeps a little, longer from call to call: us begins at 0. */
-void fl_qm_nap(unsigned *us);
+void fl_qm_nap(struct fl_qm *qm, unsigned *us);
 /** A command without a context. data: what it takes, then what it answers; NULL = nothing. */
 int fl_qm_mb(struct fl_qm *qm, unsigned cmd, bool read, uint16_t queue, uint64_t *data);
 /** SQC, CQC, EQC, AEQC: writes the context, or reads it. */

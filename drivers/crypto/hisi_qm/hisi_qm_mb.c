@@ -19,10 +19,11 @@ void fl_qm_say(const struct fl_qm *qm, enum fl_log_level level, const char *fmt,
 }
 
 /* the silicon answers in microseconds; a model's thread may want this core */
-void fl_qm_nap(unsigned *us)
+void fl_qm_nap(struct fl_qm *qm, unsigned *us)
 {
 	struct timespec ts;
 
+	fl_dev_serve(qm->dev);
 	*us = !*us ? 10 : *us < 500 ? *us * 2 : 1000;
 	ts = (struct timespec){ .tv_nsec = *us * 1000 };
 	nanosleep(&ts, NULL);
@@ -45,7 +46,7 @@ int fl_qm_wait(struct fl_qm *qm, uint32_t reg, uint32_t mask, uint32_t want)
 			return -ENODEV;
 		if (late)
 			break;
-		fl_qm_nap(&nap);
+		fl_qm_nap(qm, &nap);
 	}
 	qm_err(qm,
 	       "register 0x%x reads 0x%x, and in %u ms has not shown 0x%x in 0x%x: reset the "
@@ -72,7 +73,7 @@ static int wait_idle(struct fl_qm *qm, unsigned us, uint64_t r[2])
 			return -ENODEV;
 		if (late)
 			return -ETIMEDOUT;
-		fl_qm_nap(&nap);
+		fl_qm_nap(qm, &nap);
 	}
 }
 

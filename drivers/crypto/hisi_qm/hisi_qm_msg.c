@@ -62,7 +62,7 @@ static int send(struct fl_qm *qm, unsigned fn, uint64_t msg)
 			return -ENODEV;
 		if (fl_now_ns() > end)
 			return -ETIMEDOUT;
-		fl_qm_nap(&nap);
+		fl_qm_nap(qm, &nap);
 	}
 	return 0;
 }
@@ -134,7 +134,7 @@ static void tell_vfs(struct fl_qm *qm, unsigned code, unsigned ms)
 			if (qm->vf[fn].n && qm->vf[fn].asked && !qm->vf[fn].answered)
 				waiting = fn;
 		if (waiting)
-			fl_qm_nap(&nap);
+			fl_qm_nap(qm, &nap);
 	} while (waiting && fl_now_ns() < end && !fl_dev_removed(qm->dev));
 	if (waiting)
 		qm_warn(qm, "function %u has not answered in %u ms: going on without", waiting, ms);
@@ -246,7 +246,7 @@ int fl_qm_msg_wait_done(struct fl_qm *qm)
 			qm->pf_resets = false;
 			return -ETIMEDOUT;
 		}
-		fl_qm_nap(&nap);
+		fl_qm_nap(qm, &nap);
 	}
 	return 0;
 }

@@ -257,7 +257,7 @@ static int drain_by_dumps(struct fl_qm_qp *q, uint64_t end)
 			return 0;
 		if (fl_now_ns() > end)
 			break;
-		fl_qm_nap(&nap);
+		fl_qm_nap(q->qm, &nap);
 	}
 	qm_err(q->qm,
 	       "queue %u is not empty after %u ms (entries to slot %u, completions to %u): "
