@@ -45,7 +45,8 @@ VM_LAB_LANES = ['fault-iommufd', 'series', 'lockdep']   # when they are due: see
 VM_MORE_LANES = ['events', *VM_LAB_LANES]               # only when all are asked for
 # what a lane builds first, some minutes: by default it runs only if that is there
 VM_KERNEL = ['tests/vm/kernel.py', '6.12', 'config/kernel/lanes.config']
-VM_FIRST = {'crypto': VM_KERNEL, 'iommufd': VM_KERNEL, 'fault-type1': ['kernel-patches/lab/qemu.py']}
+VM_FIRST = {'crypto': VM_KERNEL, 'iommufd': VM_KERNEL, 'fault-type1': ['kernel-patches/lab/qemu.py'],
+            **{n: ['kernel-patches/lab/lab.py', f'kernel-{n}'] for n in VM_LAB_LANES}}
 VM_SECONDS = 3600
 VM_JOBS = min(2, len(os.sched_getaffinity(0)))
 JOBS = {'unit': 3, 'driver': 3, 'app': 2, 'fuzz': 2}    # of a suite, side by side
@@ -189,7 +190,7 @@ def chosen(args):
         cold = [n for n in VM_LAB_LANES if not is_so(n, '--due')]
     else:
         guest_lanes = [n for n in guest_lanes if n not in VM_MORE_LANES]
-        cold = [n for n in VM_FIRST if not is_so(n, '--warm')]
+        cold = [n for n in guest_lanes if n in VM_FIRST and not is_so(n, '--warm')]
     for name in cold:
         print(f'   skipped lane vm-{name}: what it runs on is not in the cache yet: '
               f'make {"lab" if name in VM_LAB_LANES else "test-vm"}')
