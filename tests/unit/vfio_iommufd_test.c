@@ -511,13 +511,13 @@ static void test_hwpt_by_hand(void **state)
 	open_a(x);
 	d = vk(x->a);
 	assert_int_equal(fl_vk_hwpt_alloc(d, d->ioas, FL_IOMMU_HWPT_DIRTY, 0, &h), -EOPNOTSUPP);
-	assert_int_equal(fl_vk_hwpt_alloc(d, d->ioas, FL_IOMMU_HWPT_FAULT_ID, 99, &h), 0);
+	assert_int_equal(fl_vk_hwpt_alloc(d, d->ioas, FL_IOMMU_HWPT_FAULT_ID, 99, &h), -ENOENT);
+	assert_int_equal(fl_vk_hwpt_alloc(d, d->ioas, 0, 0, &h), 0);
 	assert_int_equal(fl_vk_hwpt_alloc(d, d->ioas, 0, 0, &unused), 0);
 	assert_int_equal(fake_objects(), 4);
 	/* moved over, the kernel's own goes */
 	assert_int_equal(fl_vk_hwpt_attach(d, h), 0);
 	assert_int_equal(fake.devs[0].hwpt->id, h->id);
-	assert_int_equal(fake.devs[0].hwpt->fault_id, 99);
 	assert_int_equal(fake_objects(), 3);
 	assert_int_equal(d->ioas->nplain, 0);
 	assert_int_equal(h->users, 1);
