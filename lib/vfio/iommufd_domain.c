@@ -91,9 +91,6 @@ int fl_vk_ioas_map(struct fl_vk_ioas *a, const struct fl_dma_mapping *m)
 				       .iova = m->iova.v };
 	int rc = fl_vk_ioctl(a->iommu->fd, FL_IOMMU_IOAS_MAP, &req);
 
-	/* where it is mapped as a device asks, less will do */
-	if (rc == -ENOMEM && !a->faults)
-		explain_memlock(a, m->len);
 	return rc < 0 ? rc : 0;
 }
 
@@ -110,7 +107,11 @@ int fl_vk_ioas_unmap(struct fl_vk_ioas *a, fl_iova_t iova, uint64_t len, uint64_
 
 static int ioas_map(void *arg, const struct fl_dma_mapping *m)
 {
-	return m->lazy ? fl_vk_lazy_add(arg, m) : fl_vk_ioas_map(arg, m);
+	int rc = m->lazy ? fl_vk_lazy_add(arg, m) : fl_vk_ioas_map(arg, m);
+
+	if (rc == -ENOMEM && !m->lazy)
+		explain_memlock(arg, m->len);
+	return rc;
 }
 
 static int ioas_unmap(void *arg, fl_iova_t iova, uint64_t len, uint64_t *unmapped)

@@ -22,7 +22,8 @@
 #define ANSWERS	    64u
 #define SOURCES	    16u
 #define HELD_MAX    64u /* more than the kernel lets a device have outstanding */
-#define RETRIES	    8u	/* a quarter of a second */
+#define PAUSE_MS    10
+#define RETRIES	    8u /* a quarter of a second */
 
 struct fl_vk_faults {
 	struct fl_vk_iommu *iommu;
@@ -230,7 +231,9 @@ static void *service_main(void *arg)
 	while (poll(p, FL_ARRAY_SIZE(p), -1) >= 0 || errno == EINTR) {
 		if (p[2].revents)
 			break;
-		(void)fl_vk_faults_serve(f);
+		/* what cannot be read stays: no reason to look without a pause */
+		if (!fl_vk_faults_serve(f) && p[0].revents)
+			(void)poll(&p[2], 1, PAUSE_MS);
 	}
 	return NULL;
 }

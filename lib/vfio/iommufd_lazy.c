@@ -18,7 +18,7 @@ struct fl_vk_lazy {
 	uint64_t iova, len;
 	uint8_t *va;
 	unsigned prot, shift;
-	uint64_t pages, mapped;
+	uint64_t pages;
 	/* a bit a page each; dirty: written to, or was to be, and unmapped since the log was read
 	 */
 	uint64_t *has, *write, *begin, *dirty;
@@ -109,7 +109,6 @@ static int map_pages(struct fl_vk_ioas *a, struct fl_vk_lazy *l, uint64_t from, 
 	set_bits(l->has, from, end, true);
 	set_bits(l->begin, from, from + 1, true);
 	set_bits(l->write, from, end, prot & FL_DMA_WRITE);
-	l->mapped += end - from;
 	return 0;
 }
 
@@ -118,6 +117,14 @@ static void keep_dirty(struct fl_vk_lazy *l, uint64_t from, uint64_t end)
 {
 	for (uint64_t w = from / 64; w * 64 < end; w++)
 		l->dirty[w] |= l->write[w] & mask(w, from, end);
+}
+
+static void lost(const struct fl_vk_ioas *a, const struct fl_vk_lazy *l, uint64_t from,
+		 uint64_t end)
+{
+	if (a->domain)
+		fl_dma_domain_lost(a->domain, (fl_iova_t){ iova_of(l, from) },
+				   (end - from) << l->shift);
 }
 
 /* [from, end) holds whole mappings only. */
@@ -130,13 +137,6 @@ static int unmap_pages(struct fl_vk_ioas *a, struct fl_vk_lazy *l, uint64_t from
 	if (!n)
 		return 0;
 	rc = fl_vk_ioas_unmap(a, (fl_iova_t){ iova_of(l, from) }, (end - from) << l->shift, &done);
-	if (!rc && done != n << l->shift) {
-		fl_err(a->iommu->k->log, "vfio",
-		       "iommufd: unmap of IOVA 0x%" PRIx64 " took out 0x%" PRIx64
-		       " bytes and not 0x%" PRIx64,
-		       iova_of(l, from), done, n << l->shift);
-		rc = -EIO;
-	}
 	if (rc)
 		return rc;
 	if (a->logging)
@@ -144,16 +144,15 @@ static int unmap_pages(struct fl_vk_ioas *a, struct fl_vk_lazy *l, uint64_t from
 	set_bits(l->has, from, end, false);
 	set_bits(l->begin, from, end, false);
 	set_bits(l->write, from, end, false);
-	l->mapped -= n;
-	return 0;
-}
-
-static void lost(const struct fl_vk_ioas *a, const struct fl_vk_lazy *l, uint64_t from,
-		 uint64_t end)
-{
-	if (a->domain)
-		fl_dma_domain_lost(a->domain, (fl_iova_t){ iova_of(l, from) },
-				   (end - from) << l->shift);
+	if (done == n << l->shift)
+		return 0;
+	/* which pages are there still, nobody knows: each that is asked for is mapped anew */
+	lost(a, l, from, end);
+	fl_err(a->iommu->k->log, "vfio",
+	       "iommufd: unmap of IOVA 0x%" PRIx64 " took out 0x%" PRIx64
+	       " bytes and not 0x%" PRIx64,
+	       iova_of(l, from), done, n << l->shift);
+	return -EIO;
 }
 
 /* A part of what was unmapped; if it cannot be had, devices ask for it again. */

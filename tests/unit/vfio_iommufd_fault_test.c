@@ -454,6 +454,8 @@ static void test_short_unmap(void **state)
 	assert_int_equal(fl_mem_revoke(x->area[0], 0, 2 * PAGE), -EIO);
 	assert_true(fake_logged("took out 0x1000 bytes and not 0x2000"));
 	fake.short_unmap = false;
+	assert_int_equal(ask(x, page(1), WRITE), SUCCESS);
+	assert_reaches(1, 2, FIXED_RW);
 }
 
 static void test_convert(void **state)
