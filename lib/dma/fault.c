@@ -181,10 +181,11 @@ static int grant(struct fl_faulted *f, const struct fl_dma_fault *q, uint64_t pa
 	rc = fl_granted_give(f, r.from, r.end, prot, &fresh);
 	/* others may have what the budget counts on */
 	for (unsigned i = 0; rc == -ENOMEM && i < TRIES; i++) {
-		if (!(f->domain->pins && fl_granted_evict(f->domain->space, 1)) &&
-		    r.end - r.from == 1)
+		const bool room = f->domain->pins && fl_granted_evict(f->domain->space, 1);
+
+		if (!room && r.end - r.from == 1)
 			break;
-		r = one;
+		r = room && !i ? r : one;
 		rc = fl_granted_give(f, r.from, r.end, prot, &fresh);
 	}
 	if (rc)
