@@ -544,7 +544,7 @@ static void test_budget(void **state)
 
 	rig_up(&r, 64 * MIB);
 	set(&r, 8 * MIB, 512);
-	for (uint64_t w = 0; w < 32; w++)
+	for (uint64_t w = 0; w < 16; w++)
 		assert_int_equal(ask(r.dom, r.a, w * 2 * MIB, W), 0);
 	/* windows as of what one fault may bring: a part of the budget */
 	assert_true(r.d.last.len <= 8 * MIB / 16);
@@ -558,9 +558,9 @@ static void test_budget(void **state)
 	set(&r, MIB, 1);
 	assert_true(r.d.pages <= MIB / PAGE);
 	set(&r, FL_BUDGET_NONE, 512);
-	for (uint64_t w = 0; w < 32; w++)
+	for (uint64_t w = 0; w < 16; w++)
 		assert_int_equal(ask(r.dom, r.a, w * 2 * MIB, W), 0);
-	for (uint64_t w = 0; w < 32; w++)
+	for (uint64_t w = 0; w < 16; w++)
 		assert_int_equal(ask(r.dom, r.a, w * 2 * MIB + MIB, W), 0);
 	assert_true(r.d.pages > 31 * MIB / PAGE);
 	rig_down(&r);
