@@ -19,6 +19,7 @@
 #include "qemu/rcu.h"
 #include "qemu/timer.h"
 #include "qapi/error.h"
+#include "qapi/visitor.h"
 #include "hw/pci/msi.h"
 #include "hw/pci/pci_device.h"
 #include "hw/pci/pci_bus.h"
@@ -82,6 +83,7 @@ struct FlHisiSec {
     uint32_t outstanding;
     uint8_t answer[GROUPS]; /* 1 + what was said, 0 = nothing */
     bool answered, retry;
+    uint32_t full; /* for tests: so many requests find the queue full */
     FlCounts n;
 };
 
@@ -283,6 +285,12 @@ static int host_page_request(void *arg, uint32_t id, uint64_t iova, unsigned pro
 
     if (!may_ask(s)) {
         return -EFAULT;
+    }
+    if (s->full) {
+        s->full--;
+        s->n.full++;
+        s->retry = true;
+        return -EAGAIN;
     }
     if (s->outstanding >= pcie_pri_get_req_alloc(d) || s->group[prgi] || s->answer[prgi]) {
         s->retry = true;
@@ -648,6 +656,30 @@ static char *get_stats(Object *obj, Error **errp)
         st.dma_faults, st.irqs, s->n.turns);
 }
 
+/* For tests: an answer (its code in the upper half) to a group, as from the IOMMU. */
+static void set_answer(Object *obj, Visitor *v, const char *name, void *opaque, Error **errp)
+{
+    FlHisiSec *s = FL_HISI_SEC(obj);
+    IOMMUPRIResponse r = { 0 };
+    uint32_t n;
+
+    if (!visit_type_uint32(v, name, &n, errp)) {
+        return;
+    }
+    r.prgi = n & PCI_PRI_PRGI_MASK;
+    r.response_code = n >> 16;
+    if (r.response_code > IOMMU_PRI_RESP_FAILURE || !s->model) {
+        error_setg(errp, "no such code, or no device");
+        return;
+    }
+    answered(&s->pri, &r);
+}
+
+static void set_full(Object *obj, Visitor *v, const char *name, void *opaque, Error **errp)
+{
+    visit_type_uint32(v, name, &FL_HISI_SEC(obj)->full, errp);
+}
+
 static const VMStateDescription no_migration = {
     .name = TYPE_FL_HISI_SEC,
     .unmigratable = 1,
@@ -684,6 +716,8 @@ static void class_init(ObjectClass *oc, const void *data)
     dc->desc = "HiSilicon SEC2 as Faultline models it";
     device_class_set_props(dc, properties);
     object_class_property_add_str(oc, "stats", get_stats, NULL);
+    object_class_property_add(oc, "x-answer", "uint32", NULL, set_answer, NULL, NULL);
+    object_class_property_add(oc, "x-full", "uint32", NULL, set_full, NULL, NULL);
     set_bit(DEVICE_CATEGORY_MISC, dc->categories);
 }
 
