@@ -40,9 +40,11 @@ LANES = [
                      '-Ddevinfo=disabled'], ['unit']),
 ]
 # of tests/vm/run.py: in this order
-VM_LANES = ['stock', 'vfio-user', 'events', 'crypto', 'iommufd', 'fault-type1', 'fault-iommufd', 'series', 'lockdep']
+VM_LANES = ['stock', 'vfio-user', 'events', 'crypto', 'iommufd', 'fault-type1', 'fault-iommufd', 'series', 'lockdep',
+            'density']
 VM_LAB_LANES = ['fault-iommufd', 'series', 'lockdep']   # when they are due: see lanes.py
 VM_MORE_LANES = ['events', *VM_LAB_LANES]               # only when all are asked for
+VM_FIGURES = ['density']                                # only by name, as make lab does
 # what a lane builds first, some minutes: by default it runs only if that is there
 VM_KERNEL = ['tests/vm/kernel.py', '6.12', 'config/kernel/lanes.config']
 VM_FIRST = {'crypto': VM_KERNEL, 'iommufd': VM_KERNEL, 'fault-type1': ['kernel-patches/lab/qemu.py'],
@@ -186,6 +188,7 @@ def chosen(args):
     guest_lanes = [n for n in VM_LANES if not args.lanes or f'vm-{n}' in args.lanes]
     if args.lanes:
         return here, guest_lanes, 0
+    guest_lanes = [n for n in guest_lanes if n not in VM_FIGURES]
     if args.all:
         cold = [n for n in VM_LAB_LANES if not is_so(n, '--due')]
     else:
@@ -205,7 +208,7 @@ def main():
     ap.add_argument('--vm', action='store_true', help='all vm lanes but those of make lab, and only these')
     args = ap.parse_args()
     if args.vm:
-        args.lanes += [f'vm-{n}' for n in VM_LANES if n not in VM_LAB_LANES]
+        args.lanes += [f'vm-{n}' for n in VM_LANES if n not in VM_LAB_LANES + VM_FIGURES]
     unknown = set(args.lanes) - set(names)
     if unknown:
         ap.error(f'no lane {", ".join(unknown)}')

@@ -8,6 +8,7 @@
                   patches), lockdep (the same, watching itself)
   fault-type1, fault-iommufd, series, lockdep
                   the guests of that lane; builds what of the above it needs
+  density         how many processes with 64 MiB of DMA buffers each a guest holds, pinned and lazy
   boot            lab.py boot LANE [MACHINE]: a shell in a guest, with the programs of build-test/gcc
 
 What is in the cache is not built again.
@@ -26,7 +27,7 @@ import initramfs  # noqa: E402
 import lanes      # noqa: E402
 import vm         # noqa: E402
 
-GUESTS = ['fault-type1', 'fault-iommufd', 'series', 'lockdep']
+GUESTS = ['fault-type1', 'fault-iommufd', 'series', 'lockdep', 'density']
 BUILD = os.path.join(ROOT, 'build-test', 'gcc')
 
 

@@ -7,9 +7,10 @@ import re
 PCI = '/sys/bus/pci'
 STATE = f'''
 for d in {PCI}/devices/*; do
-	[ -e $d/driver ] && b=$(basename $(readlink $d/driver)) || b=none
-	case $(cat $d/class) in 0x0604*) n=-;; *) n=$(cat $d/enable);; esac
-	echo "${{d##*/}} $b enabled $n"
+	b=none; [ ! -e $d/driver ] || b=$(readlink $d/driver)
+	read c <$d/class; read n <$d/enable
+	case $c in 0x0604*) n=-;; esac
+	echo "${{d##*/}} ${{b##*/}} enabled $n"
 done
 ls /dev/vfio /dev/vfio/devices 2>/dev/null
 grep -sE '^(vfio|e1000|hisi)' /proc/modules | cut -d' ' -f1-3 | sort

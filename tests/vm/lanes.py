@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import cases_cost as cost
 import cases_crypto as crypto
+import cases_density as density
 import cases_events as events
+import cases_iopf as iopf
 import cases_lab as lab
 import cases_lazy as lazy
 import cases_linux
@@ -48,6 +50,7 @@ class Machine:
     cpu: str = 'qemu64'
     backend: str = ''                # in place of the lane's
     helper: object = None            # has devices that are not QEMU's, and its arguments for them
+    boot: int = 60                   # seconds that it may take until it answers
 
 
 @dataclass
@@ -328,10 +331,23 @@ def own_tests(name):
              'leak': Case('mappings that fault: nothing leaks', selftest.leak, (SEC,)),
              'replaced': Case("patched modules: loaded, replaced by Debian's, and back", selftest.replaced, (SEC,)),
              'vfio': Case("kernel's own tests: vfio-pci", selftest.vfio_pci, (SEC, series)),
-             'iommufd': Case("kernel's own tests: iommufd", selftest.iommufd)}
-    which = {'fault-type1': ['replaced', 'vfio_fault', 'leak'], 'fault-iommufd': ['vfio'],
-             'series': ['vfio_fault', 'vfio', 'iommufd'], 'lockdep': ['vfio_fault', 'leak', 'vfio', 'iommufd']}
+             'iommufd': Case("kernel's own tests: iommufd", selftest.iommufd),
+             'iopf': Case('cost: faults of one page, of 512, adaptive, and prefetch', iopf.columns)}
+    which = {'fault-type1': ['replaced', 'vfio_fault', 'leak', 'iopf'], 'fault-iommufd': ['vfio', 'iopf'],
+             'series': ['vfio_fault', 'vfio', 'iommufd', 'iopf'], 'lockdep': ['vfio_fault', 'leak', 'vfio', 'iommufd']}
     return [(faulting('own', disks=()), [cases[c] for c in which[name]])]
+
+
+def crowded():
+    """a SEC for each of many processes; nothing watches their ports, which would take an interrupt each"""
+    n = density.devices_wanted()
+    return Machine('crowded', f'VT-d with page requests, {n} devices',
+                   devices=['intel-iommu,intremap=on,device-iotlb=on,aw-bits=48,x-scalable-mode=on,'
+                            'x-pasid-mode=on,x-pri=on',
+                            *(f'pcie-root-port,id=rp{i},bus=pcie.0,addr={2 + i // 8:#x}.{i % 8},multifunction=on,'
+                              f'chassis={i + 1},hotplug=off,io-reserve=0' for i in range(n)),
+                            *(f'{SEC},id=sec{i},bus=rp{i},qps=16' for i in range(n))],
+                   append='intel_iommu=on,sm_on pcie_ports=compat', memory=1024, boot=240)
 
 
 def patched_kernel():
@@ -377,7 +393,11 @@ def fault_lanes():
     return {'fault-type1': lane('fault-type1', 'container', patched_kernel, qemu.is_built),
             'fault-iommufd': built('fault-iommufd', 'iommufd'),
             'series': built('series', 'container'),
-            'lockdep': built('lockdep', 'container', patience=4)}
+            'lockdep': built('lockdep', 'container', patience=4),
+            'density': Lane([(crowded(), [Case('density: processes with pinned and with lazy buffers',
+                                               density.density)])],
+                            'container', patched_kernel, qemu.is_built, qemu.built, FAULT_MODULES,
+                            ['tests/vm/vm-density'])}
 
 
 def crypto_lane():

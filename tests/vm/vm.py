@@ -174,7 +174,7 @@ class VM:
         finally:
             shell.close()
             control.close()
-        self._answer(60)
+        self._answer(self.machine.boot)
 
     def _said(self):
         text = ''
