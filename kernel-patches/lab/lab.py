@@ -4,6 +4,7 @@
 
   qemu            QEMU with page requests and our SEC2 as a device of it
   module          the patched VFIO modules for Debian's own 6.12 kernel
+  patches         a check that each of them applies, compiles by itself and has the kernel's style
   kernel-NAME     the kernel of lane NAME: fault-iommufd (7.2, as shipped), series (6.12 with the
                   patches), lockdep (the same, watching itself)
   fault-type1, fault-iommufd, series, lockdep
@@ -39,6 +40,7 @@ def guests(*names):
 
 STEPS = {'qemu': lambda: lanes.qemu.built().argv[0],
          'module': lambda: lanes.patched_kernel().modules[-1],
+         'patches': lambda: lanes.module.run(lanes.PATCHES + '/lint.py', '--compile').strip(),
          **{f'kernel-{n}': lambda n=n: lanes.built_for(n).image for n in lanes.BUILDS}}
 
 
