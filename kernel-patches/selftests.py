@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The kernel's own tests, as static programs for a guest: selftests.py [--series DIR]
+"""The kernel's own tests, as static programs for a guest: selftests.py [--series DIR] [RELEASE]
 
-vfio_fault is of the patches. iommufd and iommufd_fail_nth are of linux-source 6.12; those of vfio-pci,
-which 6.12 has none of, of linux-source 7.2. Prints the folder that has them; they are built once for each
-version of these sources, series and compiler.
+Of 6.12 there are vfio_fault, which is of the patches, iommufd and iommufd_fail_nth; of 7.2 those of
+vfio-pci, of which 6.12 has none. Prints the folder that has them; they are built once for each version of
+the source, series and compiler.
 """
 import argparse
 import glob
@@ -39,7 +39,6 @@ NEEDED = {'6.12': ['include/uapi/linux/vfio.h', 'include/uapi/linux/iommufd.h', 
           '7.2': ['include/uapi/linux/vfio.h', 'include/uapi/linux/iommufd.h', f'{SELF}/vfio', 'include/linux/pci_ids.h',
                   f'{SELF}/kselftest.h', f'{SELF}/kselftest_harness.h', 'tools/include', 'tools/arch/x86/include',
                   'drivers/dma/idxd', 'drivers/dma/ioat']}
-NAMES = [os.path.basename(test) for tests in TESTS.values() for test in tests]
 
 
 def compile_one(tree, test, out):
@@ -67,34 +66,36 @@ def patched(tree, patches):
         module.run('git', '-C', tree, 'apply', f'--include={SELF}/*', '--include=include/uapi/*', patch)
 
 
-def built(series=module.SERIES):
-    patches = [os.path.abspath(p) for p in sorted(glob.glob(f'{series}/*.patch'))]
-    trees = {release: module.unpacked_source(*fetch.linux_source(release), names) for release, names in NEEDED.items()}
-    key = fetch.digest('\0'.join([module.text_of([*patches, __file__]), *trees.values(),
+def built(release='6.12', series=module.SERIES):
+    """paths of the programs"""
+    patches = [os.path.abspath(p) for p in sorted(glob.glob(f'{series}/*.patch'))] if release == '6.12' else []
+    source = module.unpacked_source(*fetch.linux_source(release), NEEDED[release])
+    key = fetch.digest('\0'.join([module.text_of([*patches, __file__]), source,
                                   module.run('gcc', '-dumpfullversion')]))
 
     def plan():
         def fill(folder):
-            for release, tests in TESTS.items():
-                tree = os.path.join(folder, 'tree')
-                shutil.copytree(trees[release], tree)
-                module.run('git', 'init', '-q', tree)  # so that it is no part of one around it
-                if release == '6.12':
-                    patched(tree, patches)
-                for test in tests:
-                    fetch.progress(f'selftests: compiling {test}')
-                    compile_one(tree, test, folder)
-                shutil.rmtree(tree)
+            tree = os.path.join(folder, 'tree')
+            shutil.copytree(source, tree)
+            module.run('git', 'init', '-q', tree)  # so that it is no part of one around it
+            patched(tree, patches)
+            for test in TESTS[release]:
+                fetch.progress(f'selftests: compiling {test}')
+                compile_one(tree, test, folder)
+            shutil.rmtree(tree)
         return key, fill
 
-    return fetch.cached('selftests', key, plan, False)
+    folder = fetch.cached('selftests', key, plan, False)
+    return [os.path.join(folder, os.path.basename(test)) for test in TESTS[release]]
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     ap.add_argument('--series', metavar='DIR', default=module.SERIES)
+    ap.add_argument('release', nargs='?', default='6.12', choices=TESTS)
+    args = ap.parse_args()
     try:
-        print(built(ap.parse_args().series))
+        print(os.path.dirname(built(args.release, args.series)[0]))
     except (fetch.Error, OSError, subprocess.CalledProcessError) as e:
         sys.exit(f'selftests: {e}')
     except KeyboardInterrupt:

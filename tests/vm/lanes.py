@@ -217,7 +217,9 @@ def stock():
 
 def iommufd():
     return [(full(), [*driven(), *refusals(),
-                      Case('refused: dirty-page log of an IOMMU without one', written.refused)]),
+                      Case('refused: dirty-page log of an IOMMU without one', written.refused),
+                      Case("kernel's own tests: vfio-pci, of a kernel without patches", selftest.vfio_pci,
+                           ('e1000e', '6.12'))]),
             (priced(), costs()),
             (unsafe_mode(), without()),
             (unsafe_large(), [Case('no IOMMU: a pool in a page of 1 GiB', unsafe.traffic,
@@ -317,11 +319,12 @@ def fault_cases():
             (faulting(stage=1), [Case('lab: first stage: the device can fault, and VFIO has it', lab.ready, (SEC,))])]
 
 
-def kernel_tests():
-    """the kernel's own, as programs, and Debian's module that ours replaces"""
-    folder, stock = selftests.built(), fetch.stock_kernel()
-    return [*(os.path.join(folder, name) for name in selftests.NAMES),
-            fetch.one(f'{stock.modules[0]}/kernel/drivers/vfio', 'vfio_iommu_type1.ko.xz')]
+def programs_of(name):
+    """what this lane has of the kernel's own tests; Debian's module that ours replaces"""
+    if name == 'fault-type1':
+        return [*selftests.built(), fetch.one(f'{fetch.stock_kernel().modules[0]}/kernel/drivers/vfio',
+                                              'vfio_iommu_type1.ko.xz')]
+    return selftests.built('7.2') + (selftests.built() if name != 'fault-iommufd' else [])
 
 
 def own_tests(name):
@@ -383,7 +386,7 @@ def is_due(name):
 def fault_lanes():
     def lane(name, backend, find_kernel, warm, **more):
         return Lane([*own_tests(name), *fault_cases()], backend, find_kernel, warm, qemu.built, FAULT_MODULES,
-                    FAULT_PROGRAMS, kernel_tests, **more)
+                    FAULT_PROGRAMS, lambda: programs_of(name), **more)
 
     def built(name, backend, **more):
         return lane(name, backend, lambda: built_for(name),
@@ -409,7 +412,8 @@ def crypto_lane():
 
 LANES = {'stock': Lane(stock(), 'container', fetch.stock_kernel),
          'events': Lane([(ports(), happenings())], 'container', fetch.stock_kernel),
-         'iommufd': Lane(iommufd(), 'iommufd', built_kernel, built_kernel_is_warm),
+         'iommufd': Lane(iommufd(), 'iommufd', built_kernel, built_kernel_is_warm,
+                         find_programs=lambda: selftests.built('7.2')),
          'crypto': Lane(crypto_lane(), 'vfio-user', built_kernel, built_kernel_is_warm),
          'vfio-user': Lane([with_models('e1000e'), with_models('e1000')], 'vfio-user', fetch.stock_kernel),
          **fault_lanes()}
