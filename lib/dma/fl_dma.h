@@ -273,8 +273,9 @@ struct fl_dma_fault {
 FL_API FL_MUST int fl_dma_fault(struct fl_dma_domain *d, const struct fl_dma_fault *f);
 /**
  * Brings in, a step of some 10 us at a time, memory that was granted for writing and is not there
- * yet, so that the device does not wait for it: for who resolves, when no request waits. True:
- * there is more to do.
+ * yet, so that the device does not wait for it: for who resolves, when no request waits. Where
+ * granting pins, that has brought it in; then room is made for the next request. True: there is
+ * more to do.
  */
 FL_API bool fl_dma_fault_ahead(struct fl_dma_domain *d);
 /**
