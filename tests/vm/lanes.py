@@ -334,11 +334,16 @@ def own_tests(name):
              'leak': Case('mappings that fault: nothing leaks', selftest.leak, (SEC,)),
              'replaced': Case("patched modules: loaded, replaced by Debian's, and back", selftest.replaced, (SEC,)),
              'vfio': Case("kernel's own tests: vfio-pci", selftest.vfio_pci, (SEC, series)),
-             'iommufd': Case("kernel's own tests: iommufd", selftest.iommufd),
              'iopf': Case('cost: faults of one page, of 512, adaptive, and prefetch', iopf.columns)}
     which = {'fault-type1': ['replaced', 'vfio_fault', 'leak', 'iopf'], 'fault-iommufd': ['vfio', 'iopf'],
-             'series': ['vfio_fault', 'vfio', 'iommufd', 'iopf'], 'lockdep': ['vfio_fault', 'leak', 'vfio', 'iommufd']}
-    return [(faulting('own', disks=()), [cases[c] for c in which[name]])]
+             'series': ['vfio_fault', 'vfio', 'iopf'], 'lockdep': ['vfio_fault', 'leak', 'vfio']}
+    plan = [(faulting('own', disks=()), [cases[c] for c in which[name]])]
+    if name in ('series', 'lockdep'):
+        plan.append((Machine('own-mock', 'none', memory=1024, append=''),
+                     [Case("kernel's own tests: iommufd", selftest.iommufd, ('iommufd', 80)),
+                      Case("kernel's own tests: iommufd, each allocation failing", selftest.iommufd,
+                           ('iommufd_fail_nth', 80))]))
+    return plan
 
 
 def crowded():
