@@ -22,7 +22,7 @@
 
 enum kind {
 	OWN,   /* private anonymous memory of the program's */
-	TMPFS, /* a shared mapping of a file that the program can cut */
+	FILED, /* a shared mapping of a file that the program can cut */
 	HUGETLB,
 	SHARED, /* the library's memfd */
 };
@@ -55,6 +55,7 @@ struct sampler {
 
 struct rig {
 	const char *uri;
+	const char *folder; /* of FILED */
 	struct fl_ctx *ctx;
 	struct fl_dma_space *space;
 	struct fl_cryptodev *d;

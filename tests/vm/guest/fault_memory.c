@@ -441,10 +441,10 @@ DEED(split) { RUN(.kind = OWN, .len = 2 * HUGE, .rounds = 8, .lost = true, .prep
 DEED(pageout) { RUN(SMALL(OWN, 20), .act = do_pageout, .counter = "pswpout"); }
 DEED(compact) { RUN(SMALL(OWN, 4), .act = do_compact, .counter = "pgmigrate_success"); }
 DEED(migrate) { RUN(SMALL(OWN, 30), .act = do_move_pages, .counter = "pgmigrate_success"); }
-DEED(drop_caches) { RUN(SMALL(TMPFS, 4), .act = do_drop_caches, .end = end_file); }
+DEED(drop_caches) { RUN(SMALL(FILED, 4), .act = do_drop_caches, .end = end_file); }
 DEED(hugetlb) { RUN(.kind = HUGETLB, .len = 2 * HUGE, .unit = HUGE, .rounds = 4, .lost = true, .act = do_dontneed); }
-DEED(file_hole) { RUN(SMALL(TMPFS, 30), .lost = true, .act = do_punch, .end = end_file); }
-DEED(file_cut) { RUN(SMALL(TMPFS, 16), .lost = true, .to_end = true, .act = do_truncate, .undo = undo_truncate, .end = end_file); }
+DEED(file_hole) { RUN(SMALL(FILED, 30), .lost = true, .act = do_punch, .end = end_file); }
+DEED(file_cut) { RUN(SMALL(FILED, 16), .lost = true, .to_end = true, .act = do_truncate, .undo = undo_truncate, .end = end_file); }
 /* clang-format on */
 
 const struct named_case memory_cases[] = {

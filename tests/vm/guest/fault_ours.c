@@ -94,7 +94,7 @@ static void cut(struct rig *r, const struct args *a)
 {
 	struct buf src, dst;
 
-	open_two(r, &src, &dst, false, TMPFS);
+	open_two(r, &src, &dst, false, FILED);
 	must("ftruncate", ftruncate(dst.fd, 0), 0);
 	must("refused", lane_run(&r->lane[0], &src, &dst, 0, CHUNK), 0);
 	must("ftruncate", ftruncate(dst.fd, MB), 0);

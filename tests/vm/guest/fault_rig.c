@@ -193,11 +193,12 @@ static uint8_t *take_own(uint64_t len)
 	return va;
 }
 
-static uint8_t *take_file(struct buf *b, uint64_t len)
+static uint8_t *take_file(const struct rig *r, struct buf *b, uint64_t len)
 {
-	char path[] = "/dev/shm/vm-fault.XXXXXX";
+	char path[256];
 	uint8_t *va;
 
+	snprintf(path, sizeof(path), "%s/vm-fault.XXXXXX", r->folder);
 	b->fd = mkstemp(path);
 	if (b->fd < 0 || unlink(path) || ftruncate(b->fd, (off_t)len))
 		fail("%s: %s", path, strerror(errno));
@@ -217,8 +218,8 @@ void buf_open(struct rig *r, struct buf *b, uint64_t len, enum kind kind)
 	b->gen = calloc(len / PAGE, 1);
 	if (!b->gen)
 		fail("no memory");
-	if (kind == OWN || kind == TMPFS) {
-		b->va = kind == OWN ? take_own(len) : take_file(b, len);
+	if (kind == OWN || kind == FILED) {
+		b->va = kind == OWN ? take_own(len) : take_file(r, b, len);
 		/* where the library may copy: not told of the file, so that it cannot be shared */
 		must("wrap", fl_mem_wrap(b->va, len, b->fd, 0, NULL, &b->mem), 0);
 	} else {
