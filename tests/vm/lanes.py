@@ -9,6 +9,7 @@ import cases_cost as cost
 import cases_crypto as crypto
 import cases_density as density
 import cases_events as events
+import cases_fault as fault
 import cases_iopf as iopf
 import cases_lab as lab
 import cases_lazy as lazy
@@ -47,6 +48,7 @@ class Machine:
     append: str = 'intel_iommu=on,sm_on'
     memory: int = 512
     disks: tuple = ()                # MiB of each: the first to swap to, the second for files
+    nodes: int = 0                   # of NUMA, if any
     cpu: str = 'qemu64'
     backend: str = ''                # in place of the lane's
     helper: object = None            # has devices that are not QEMU's, and its arguments for them
@@ -285,7 +287,8 @@ def with_ours(chip, function):
 
 # ---- devices that fault in ----
 
-FAULT_PROGRAMS = ['apps/fl-testpmd', 'apps/fl-devinfo', 'apps/fl-crypto-perf', 'tests/vm/vm-crypto']
+FAULT_PROGRAMS = ['apps/fl-testpmd', 'apps/fl-devinfo', 'apps/fl-crypto-perf', 'tests/vm/vm-crypto',
+                  'tests/vm/vm-fault']
 FAULT_MODULES = ['vfio_iommu_type1', 'vfio-pci', 'virtio_blk', 'crc32c_generic', 'ext4']
 SEC = 'fl-hisi-sec'
 SERIES = sorted(glob.glob(os.path.join(PATCHES, 'linux-6.12', '*.patch')))
@@ -304,7 +307,7 @@ def faulting(name='faults', stage=2, memory=1024, disks=(2048, 64), nics=True, a
                    ['intel-iommu,intremap=on,device-iotlb=on,aw-bits=48,x-scalable-mode=on,'
                     f'x-pasid-mode=on,x-pri=on{first}',
                     *(f'pcie-root-port,id=rp{i},bus=pcie.0,addr={4 + i},chassis={i}' for i in (1, 2, 3))],
-                   f'intel_iommu=on,sm_on {append}', memory, disks=disks)
+                   f'intel_iommu=on,sm_on {append}', memory, disks, 2, 'max')
 
 
 def lab_itself():
@@ -313,10 +316,40 @@ def lab_itself():
             Case('lab: a disk for files', lab.file_system)]
 
 
-def fault_cases():
+OF_MEMORY = ['dontneed', 'fork', 'collapse', 'split', 'compact', 'migrate', 'drop-caches']
+BY_NOTIFIER = ['map-over', 'munmap', 'mremap', 'mremap-stays', 'mprotect-none', 'mprotect-read', 'file-hole',
+               'file-cut']
+OF_RANGES = ['both-at-once', 'counters', 'stream', 'prefault', 'dirty', 'pin-ranges', 'pinned-inside', 'convert',
+             'outside', 'permission']
+OF_LIFE = ['close', 'reset', 'stop', 'unmap']
+BY_US = ['watched', 'cut', 'forbidden', 'budget']
+
+
+def fault_data(by_kernel):
+    """what every byte has to be, whoever resolves"""
+    def each(names, function=fault.case):
+        return [Case(f'fault: {n}', function, (n,)) for n in names]
+
+    with_files = [Case(f'fault: {n}, of a disk', fault.of_a_disk, (n,))
+                  for n in (['file-hole', 'file-cut', 'drop-caches'] if by_kernel else [])]
+    held_back = [Case('fault: memory that somebody holds back', fault.case, ('held-back',)),
+                 Case('fault: kill -9 while memory is held back', fault.killed_held_back)]
+    return [Case('fault: 256 MiB that nobody touched, as an ordinary user', fault.cold), *each(OF_RANGES),
+            *each([*OF_MEMORY, *(BY_NOTIFIER if by_kernel else BY_US)]),
+            *each(['pageout'], fault.swapped), *each(['hugetlb'], fault.huge), *with_files, *each(OF_LIFE),
+            *(held_back if by_kernel else []),
+            Case('fault: kill -9 while page requests wait', fault.killed),
+            Case('fault: hot-unplug while page requests wait', fault.unplugged),
+            *each(['beside', *(['one-container', 'old-container'] if by_kernel else [])], fault.second)]
+
+
+def fault_cases(by_kernel=True):
     """of every lane: what devices read and write is right, whatever happens to the memory"""
-    return [(faulting(), lab_itself()),
-            (faulting(stage=1), [Case('lab: first stage: the device can fault, and VFIO has it', lab.ready, (SEC,))])]
+    return [(faulting(), [*lab_itself(), *fault_data(by_kernel)]),
+            (faulting('few', memory=320, nics=False), [Case('fault: more data than memory', fault.crowded)]),
+            (faulting(stage=1), [Case('lab: first stage: the device can fault, and VFIO has it', lab.ready, (SEC,)),
+                                 *(Case(f'first stage: fault: {n}', fault.case, (n,))
+                                   for n in ('counters', 'dontneed', 'fork', 'reset'))])]
 
 
 def programs_of(name):
@@ -392,6 +425,9 @@ def fault_lanes():
     def lane(name, backend, find_kernel, warm, **more):
         return Lane([*own_tests(name), *fault_cases()], backend, find_kernel, warm, qemu.built, FAULT_MODULES,
                     FAULT_PROGRAMS, lambda: programs_of(name), **more)
+        plan = [*own_tests(name), *fault_cases(backend == 'container')]
+        return Lane(plan, backend, find_kernel, warm, qemu.built, FAULT_MODULES,
+                    FAULT_PROGRAMS, kernel_tests, **more)
 
     def built(name, backend, **more):
         return lane(name, backend, lambda: built_for(name),

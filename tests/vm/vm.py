@@ -150,6 +150,9 @@ class VM:
                 '-kernel', self.kernel.image, '-initrd', initramfs, '-append',
                 # a lane that wants the kernel to test its crypto turns it on
                 f'console=ttyS0 loglevel=5 panic=-1 no_timer_check cryptomgr.notests=1 {m.append}']
+        for i in range(m.nodes):
+            args += ['-object', f'memory-backend-ram,id=node{i},size={m.memory // m.nodes}M',
+                     '-numa', f'node,nodeid={i},memdev=node{i}']
         for d in m.devices:
             args += ['-device', d]
         args += self._disks()

@@ -180,7 +180,16 @@ unsigned lane_run(struct lane *l, const struct buf *src, const struct buf *dst, 
 
 void works(struct lane *l, const struct buf *src, const struct buf *dst, uint64_t off, uint64_t len)
 {
-	must("refused requests", lane_run(l, src, dst, off, len), 0);
+	unsigned refused = lane_run(l, src, dst, off, len);
+
+	if (refused) {
+		struct fl_residency_stats s;
+
+		fl_dma_residency_stats(l->r->space, &s);
+		fail("%u refused of [0x%" PRIx64 ", + 0x%" PRIx64 "), buffers %u and %u; by all: "
+		     "%" PRIu64 " outside, %" PRIu64 " denied, %" PRIu64 " failed",
+		     refused, off, len, src->id, dst->id, s.invalid, s.denied, s.failed);
+	}
 	check(src, dst, off, len);
 }
 

@@ -244,36 +244,30 @@ static void leaving(struct rig *r, const struct args *a)
 /* ---- memory that somebody holds back -----------------------------------------------------------
  */
 
-/* A child has the descriptor too, and answers nothing: what waits there waits for it. */
+/* A child has the descriptor, and answers nothing: what waits there waits for it. */
 static pid_t hold_back(struct buf *b, uint64_t off, uint64_t len)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = { .range = { (uintptr_t)b->va + off, len },
 				       .mode = UFFDIO_REGISTER_MODE_MISSING };
 	int fd = (int)syscall(SYS_userfaultfd, 0), up[2];
-	char c = 0;
 	pid_t pid;
+	char c;
 
-	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg) || pipe(up))
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg) ||
+	    pipe2(up, O_CLOEXEC))
 		fail("userfaultfd: %s", strerror(errno));
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
-		int max = (int)sysconf(_SC_OPEN_MAX);
-
-		/* not the device's descriptors */
-		for (int i = 3; i < (max < 1024 ? max : 1024); i++)
-			if (i != fd && i != up[1])
-				close(i);
-		if (write(up[1], &c, 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
+		/* so that it has nothing else of ours, least of all mapped registers */
+		execlp("sleep", "sleep", "100", NULL);
+		_exit(1);
 	}
-	if (pid < 0 || read(up[0], &c, 1) != 1)
+	close(up[1]);
+	if (pid < 0 || read(up[0], &c, 1))
 		fail("fork: %s", strerror(errno));
 	close(up[0]);
-	close(up[1]);
 	close(fd);
 	return pid;
 }
@@ -313,6 +307,7 @@ static void held_back(struct rig *r, const struct args *a)
 		drop(r, &src, 8 * MB, MB);
 		fill(&src, 8 * MB, CHUNK, 2);
 		works(&r->lane[1], &src, &dst, 8 * MB, CHUNK);
+		drop(r, &src, 8 * MB, MB);
 	}
 	buf_close(&src);
 	buf_close(&dst);
