@@ -64,6 +64,7 @@ struct rig {
 	struct lane lane[2];
 	struct sampler sampler;
 	uint64_t base;	 /* locked before there were buffers */
+	uint64_t budget; /* where what a device may reach is pinned; 0 = BUDGET */
 	uint64_t allows; /* bytes that a case pins itself */
 	bool kernel;	 /* it resolves, else the library does */
 	bool pins;	 /* what can be reached is pinned */

@@ -243,6 +243,7 @@ static void stream(struct rig *r, const struct args *a)
 	struct fl_residency_stats one, more;
 	EVP_CIPHER_CTX *c = openssl();
 
+	r->budget = 64 * MB; /* a 32nd of it comes with a fault at most */
 	rig_open(r);
 	around(r, 1);
 	once_through(r, c, &one);

@@ -144,10 +144,11 @@ void rig_open(struct rig *r)
 	by = fl_dev_transport(fl_cryptodev_dev(r->d));
 	r->kernel = !strcmp(by, "container");
 	r->pins = !strcmp(by, "iommufd");
+	r->budget = r->budget ? r->budget : BUDGET;
 	if (r->pins)
 		must("budget",
 		     fl_dma_residency_set(r->space,
-					  &(struct fl_residency_opts){ .budget = BUDGET }),
+					  &(struct fl_residency_opts){ .budget = r->budget }),
 		     0);
 	r->base = locked();
 	must("sampler", pthread_create(&r->sampler.thread, NULL, sample, &r->sampler), 0);
@@ -165,7 +166,7 @@ static void check_locked(struct rig *r)
 	       (s->most > r->base ? s->most - r->base : 0) >> 10, r->base >> 10, s->looks);
 	if (s->most > r->base)
 		between("locked for the buffers", s->most - r->base, 0,
-			(r->pins ? BUDGET : 0) + r->allows);
+			(r->pins ? r->budget : 0) + r->allows);
 }
 
 void rig_close(struct rig *r)
