@@ -72,11 +72,12 @@ def vfio_fault(g, model):
 def leak(g, model):
     """containers, mappings and processes come and go, and all that was theirs does"""
     command = fault_command(g, model)
+    rounds = ROUNDS if g.lane.patience == 1 else 1  # where kmemleak counts, too, and once is enough for it
     with hugepages(g, 2):
         run(g, command, 60)
         with leaks.counted(g, ROUNDS * 8):
-            g.vm.out(f'i=0; while [ $i -lt {ROUNDS} ]; do {command} >/dev/null || exit 1; i=$((i+1)); done',
-                     60 * ROUNDS * g.lane.patience)
+            g.vm.out(f'i=0; while [ $i -lt {rounds} ]; do {command} >/dev/null || exit 1; i=$((i+1)); done',
+                     60 * rounds * g.lane.patience)
 
 
 def replaced(g, model):

@@ -7,7 +7,7 @@ BAD = re.compile(
     r'DMAR.*(?:\[DMA|fault|error)|DRHD: handling|AER:.*(?i:error|fail)|PCIe Bus Error|'
     r'(?i:kernel panic|general protection|possible (?:circular|recursive|irq lock)|suspicious rcu|'
     r'bad unlock|held lock|INFO: (?:task|rcu|trying)|(?:soft|hard) ?lockup|self-detected stall|'
-    r'nobody cared|refcount_t|ubsan|kasan|use-after-free|segfault|traps:|page allocation failure)')
+    r'nobody cared|refcount_t|ubsan|use-after-free|segfault|traps:|page allocation failure)')
 
 
 def bad_lines(text, expected=()):
