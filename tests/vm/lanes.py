@@ -423,11 +423,9 @@ def is_due(name):
 
 def fault_lanes():
     def lane(name, backend, find_kernel, warm, **more):
-        return Lane([*own_tests(name), *fault_cases()], backend, find_kernel, warm, qemu.built, FAULT_MODULES,
-                    FAULT_PROGRAMS, lambda: programs_of(name), **more)
         plan = [*own_tests(name), *fault_cases(backend == 'container')]
-        return Lane(plan, backend, find_kernel, warm, qemu.built, FAULT_MODULES,
-                    FAULT_PROGRAMS, kernel_tests, **more)
+        return Lane(plan, backend, find_kernel, warm, qemu.built, FAULT_MODULES, FAULT_PROGRAMS,
+                    lambda: programs_of(name), **more)
 
     def built(name, backend, **more):
         return lane(name, backend, lambda: built_for(name),
