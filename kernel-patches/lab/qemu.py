@@ -28,10 +28,12 @@ SHA256 = 'be05230fe47a6937cd29f28f562932c8125f9c93c2a82c625198f7a4aa601dfb'
 OURS = os.path.join(HERE, 'qemu')
 PATCHES = sorted(glob.glob(f'{OURS}/*.patch'))
 DEVICES = f'{OURS}/faultline.mak'
-# what the device is compiled of: the glue, and of the project what its meson.build names
+# what the device is compiled of: the glue, and of the project what that needs and no more, as each
+# change of it makes another QEMU
 GLUE = ['Kconfig', 'meson.build', '*.[ch]']
 PROJECT = ['lib/base/*.[ch]', 'lib/ring/*.[ch]', 'lib/model/*.[ch]', 'models/hisi_sec/*.[ch]',
-           'lib/vfio/vfio_user_json.c', *(f'lib/{room}/*.h' for room in ('mem', 'dma', 'vfio', 'dev', 'net'))]
+           'lib/vfio/vfio_user*.h', 'lib/vfio/vfio_user_json.c',
+           *(f'lib/{room}/fl_{room}.h' for room in ('mem', 'dma', 'vfio', 'dev'))]
 CONFIGURE = ['--target-list=x86_64-softmmu', '--without-default-features', '--without-default-devices',
              '--with-devices-x86_64=faultline', '--enable-system', '--enable-tcg', '--enable-pixman',
              '--disable-user', '--disable-tools', '--disable-docs', '--disable-guest-agent',
