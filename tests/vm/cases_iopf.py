@@ -13,7 +13,7 @@ SEC = 'fl-hisi-sec'
 RESOLVER = {'container': 'kernel', 'iommufd': 'iommufd'}
 # message, times, rounds
 QUICK = [(MIB, '1,10', 3)]
-FULL = [(MIB, '1,100,1000', 7), (10 * MIB, '1,100', 7), (10 * MIB, '1000', 3)]
+FULL = [(MIB, '1,100,1000', 5), (10 * MIB, '1,100', 5), (10 * MIB, '1000', 1)]
 FULL_SECONDS = 1500
 
 
