@@ -142,6 +142,9 @@ static int plan_testpmd(struct fl_dma_plan *plan)
 static enum di_state look_type1(const struct di_machine *m, struct di_answer *a)
 {
 	const char *module = "vfio_iommu_type1", *param = "parameters/dma_entry_limit";
+	/* the module that our kernel patches add */
+	const char *faults =
+		di_exists("%s/module/vfio_iommu_fault", m->r.sys) ? ", its mappings may fault" : "";
 	struct fl_dma_plan plan = { 0 };
 	char limit[16];
 
@@ -154,10 +157,10 @@ static enum di_state look_type1(const struct di_machine *m, struct di_answer *a)
 		return other ? DI_UNSEEN : DI_MISSING;
 	}
 	if (!di_line(limit, sizeof(limit), "%s/module/%s/%s", m->r.sys, module, param)) {
-		di_found(a, "loaded");
+		di_found(a, "loaded%s", faults);
 		return DI_OK;
 	}
-	di_found(a, "loaded, %s mappings a container", limit);
+	di_found(a, "loaded, %s mappings a container%s", limit, faults);
 	if (plan_testpmd(&plan) || strtoull(limit, NULL, 10) >= plan.entries)
 		return DI_OK;
 	di_fix(a, "echo 65535 > /sys/module/%s/%s", module, param);

@@ -244,7 +244,10 @@ def doctors(tmp):
     nic(m.sys, '0000:02:00.0', 'vfio-pci', 9, 'dmar0')
     put(m.dev, 'vfio/9')
     put(m.sys, 'module/vfio_iommu_type1/parameters/dma_entry_limit', '65535\n')
+    check('fault' not in m.doctor()['by_name']['type1']['found'], 'a type1 without the patches')
+    put(m.sys, 'module/vfio_iommu_fault/refcnt', '1\n')
     j = m.doctor()
+    check('mappings may fault' in j['by_name']['type1']['found'], 'the patches are there')
     check(j['by_name']['group viability']['ok'] is False and j['hardware_can_run'],
           f'one device is enough: {j}')
 
