@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A host that answers page requests wrongly, by knobs of the device: it does no harm, and is told."""
+"""Page requests that are answered wrongly, by knobs of the device or by who resolves: that does no harm."""
 import re
 
 from guest import same, true
@@ -7,6 +7,7 @@ from guest import same, true
 GROUPS = 512
 SUCCESS, FAILURE = 0, 2 << 16
 FULL = 40
+PROCESS = ['lies', 'refuses', 'makes-up', 'too-late']  # of vm-fault
 
 
 class Device:
@@ -70,3 +71,8 @@ def failure(g, model):
     job.kill(9)
     same(job.wait(20), 137, 'exit status')
     d.works()  # what opens it resets it
+
+
+def process(g, model, how):
+    """the one that resolves"""
+    Device(g, model).works(how)

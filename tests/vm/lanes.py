@@ -21,6 +21,7 @@ import cases_selftests as selftest
 import cases_traffic as traffic
 import cases_unsafe as unsafe
 import cases_written as written
+import cases_wrong as wrong
 import fetch
 import kernel
 from models import Models, Sec
@@ -360,6 +361,16 @@ def programs_of(name):
     return selftests.built('7.2') + (selftests.built() if name != 'fault-iommufd' else [])
 
 
+def answered_wrongly(name):
+    """page requests that the IOMMU answers as it should not, and with iommufd the process that resolves"""
+    here = [('the queue is full', wrong.full), ('answers of nobody', wrong.strays)]
+    if name == 'fault-iommufd':
+        here.append(('an answer ends page requests', wrong.failure))
+    return [*(Case(f'wrong: {what}', function, (SEC,)) for what, function in here),
+            *(Case(f'wrong: the process {how}', wrong.process, (SEC, how))
+              for how in (wrong.PROCESS if name == 'fault-iommufd' else []))]
+
+
 def own_tests(name):
     """what the kernel of this lane has of tests"""
     series = '7.2' if name == 'fault-iommufd' else '6.12'
@@ -370,7 +381,7 @@ def own_tests(name):
              'iopf': Case('cost: faults of one page, of 512, adaptive, and prefetch', iopf.columns)}
     which = {'fault-type1': ['replaced', 'vfio_fault', 'leak', 'iopf'], 'fault-iommufd': ['vfio', 'iopf'],
              'series': ['vfio_fault', 'vfio', 'iopf'], 'lockdep': ['vfio_fault', 'leak', 'vfio']}
-    plan = [(faulting('own', disks=()), [cases[c] for c in which[name]])]
+    plan = [(faulting('own', disks=()), [*(cases[c] for c in which[name]), *answered_wrongly(name)])]
     if name in ('series', 'lockdep'):
         plan.append((Machine('own-mock', 'none', memory=1024, append=''),
                      [Case("kernel's own tests: iommufd", selftest.iommufd, ('iommufd', 80)),
