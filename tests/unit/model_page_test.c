@@ -799,7 +799,7 @@ static void test_storm_of_grants(void **state)
 	}
 	assert_int_equal(write(r->fd, msg, 200 * sizeof(*msg)), 200 * sizeof(*msg));
 	job(r, 0, PINNED, 1, FL_DMA_READ);
-	turn(r);
+	turn_after(r, 1);
 	assert_int_equal(r->d->job[0].state, JOB_DONE);
 	assert_int_equal(ioctl(r->m->srv->fd, FIONREAD, &left), 0);
 	assert_true(left >= (int)((200 - 64) * sizeof(*msg)));
