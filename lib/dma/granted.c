@@ -469,6 +469,8 @@ static int convert_one(struct fl_dma_domain *d, struct fl_area *a, enum fl_resid
 		return 0;
 	if (d->resolves)
 		return fl_resolved_convert(d, a, to);
+	/* with what was mapped the log of it goes */
+	a->dirty_lost |= d->space->dirty_page != 0;
 	rc = d->ops->convert ? d->ops->convert(d->arg, &m) : -EOPNOTSUPP;
 	if (rc < 0) {
 		fl_err(d->space->log, "dma", "%s: area %p cannot turn %s: %s", d->ops->name, m.va,

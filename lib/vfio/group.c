@@ -373,6 +373,9 @@ static void ctnr_detach(struct fl_vk_dev *d)
 {
 	struct fl_vk_group *g = d->group;
 
+	/* an unbind that waits for this takes the group out at once, and all that was counted */
+	if (g->c->faults && g->ndevs == 1 && g->c->groups == g && !g->next)
+		fl_vk_ctnr_leave_space(g->c);
 	close(d->fd);
 	d->fd = -1;
 	d->group = NULL;

@@ -255,6 +255,8 @@ static int settle(struct fl_vk_dev *d, struct fl_vk_ioas *a)
 
 /* ---- devices that fault ---------------------------------------------------------------- */
 
+static const char memory_in_the_way[] = "the memory that is mapped cannot be mapped for it";
+
 static const char *no_queue(int rc)
 {
 	return rc == -ENOTTY || rc == -EOPNOTSUPP
@@ -296,7 +298,7 @@ static int new_faulting(struct fl_vk_dev *d, const char **why)
 		return rc;
 	}
 	rc = add_domain(d, a);
-	*why = "the memory that is mapped cannot be mapped for it";
+	*why = memory_in_the_way;
 	if (!rc)
 		fl_vk_faults_start(a->faults, a->domain);
 	return rc;
@@ -315,9 +317,9 @@ static int join_faulting(struct fl_vk_dev *d, const char **why)
 		if (!a->faults)
 			continue;
 		rc = fl_vk_pt_attach(d, a);
+		*why = rc ? no_faults(rc) : memory_in_the_way;
 		if (!rc)
 			return settle(d, a);
-		*why = no_faults(rc);
 		if (rc != -EADDRINUSE)
 			return rc;
 	}

@@ -40,7 +40,7 @@ struct fl_vk_faults {
 	struct fl_abi_page_response out[ANSWERS];
 	unsigned nout;
 	bool told;
-	/* the thread; begins under the space's lock, ends when nobody maps any more */
+	/* the thread, which a map makes */
 	bool serving;
 	int stop_fd;
 	pthread_t thread;
@@ -239,13 +239,11 @@ static void *service_main(void *arg)
 }
 
 /* No signal of the application may land in our thread. */
-int fl_vk_faults_thread(struct fl_vk_faults *f)
+static int make_thread(struct fl_vk_faults *f)
 {
 	sigset_t all, old;
 	int rc;
 
-	if (f->serving || f->iommu->k->polls)
-		return 0;
 	f->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (f->stop_fd < 0)
 		return -errno;
@@ -256,6 +254,17 @@ int fl_vk_faults_thread(struct fl_vk_faults *f)
 	if (rc)
 		close(f->stop_fd);
 	f->serving = !rc;
+	return rc;
+}
+
+int fl_vk_faults_thread(struct fl_vk_faults *f)
+{
+	int rc;
+
+	/* before it resolves anything, who stops it knows of it */
+	pthread_mutex_lock(&f->lock);
+	rc = f->serving || f->iommu->k->polls ? 0 : make_thread(f);
+	pthread_mutex_unlock(&f->lock);
 	return rc;
 }
 
@@ -302,19 +311,26 @@ void fl_vk_faults_start(struct fl_vk_faults *f, struct fl_dma_domain *d)
 
 void fl_vk_faults_stop(struct fl_vk_faults *f)
 {
+	bool serving;
+
 	pthread_mutex_lock(&f->lock);
 	f->pages.domain = NULL;
+	serving = f->serving;
 	pthread_mutex_unlock(&f->lock);
-	if (!f->serving)
+	if (!serving)
 		return;
 	(void)eventfd_write(f->stop_fd, 1);
 	pthread_join(f->thread, NULL);
 	close(f->stop_fd);
+	pthread_mutex_lock(&f->lock);
 	f->serving = false;
+	pthread_mutex_unlock(&f->lock);
 }
 
 void fl_vk_faults_close(struct fl_vk_faults *f)
 {
+	/* a lazy area that was mapped after the stop has made another thread */
+	fl_vk_faults_stop(f);
 	/* the file first: it holds the object */
 	close(f->fd);
 	fl_vk_destroy_object(f->iommu, f->id);

@@ -97,7 +97,9 @@ static void choose_backend(struct fl_vk_dev *d)
 		break;
 	case FL_VFIO_AUTO:
 		why = not_iommufd(d);
-		if (!why && fl_vk_container_would_fault(d))
+		/* a cdev or iommufd that was handed in is what it goes through */
+		if (!why && d->how.cdev_fd < 0 && d->how.iommu_fd < 0 &&
+		    fl_vk_container_would_fault(d))
 			why = "the kernel resolves its faults there";
 		d->backend = why ? &fl_vk_container : &fl_vk_iommufd;
 		why = why ? why : "iommufd and the device's cdev are there";

@@ -149,12 +149,12 @@ static bool is_final(int err)
 	return err == -EFAULT || err == -EACCES || err == -ENODEV;
 }
 
-/* What leads nowhere has its price. */
+/* What leads nowhere has its price, but not where it came with what led somewhere. */
 static void charge(const struct fl_pageq *p, struct fl_page_group *g, int err, uint64_t now)
 {
 	struct fl_page_source *s = g->source;
 
-	if (!err && p->granted) {
+	if (!err && (p->granted || g->lead)) {
 		g->lead = true;
 		return;
 	}

@@ -4,6 +4,7 @@
 
 #include <fl_residency.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -240,6 +241,8 @@ static void test_release_for_an_unbind(void **state)
 	}
 	fl_dma_residency_stats(x->space, &st);
 	assert_int_equal(st.mapped_bytes, PAGE);
+	/* what the kernel counted is not gone with it */
+	assert_int_equal(st.faults, 1);
 }
 
 /* ---- kernels and devices that cannot ------------------------------------------------------- */
@@ -482,6 +485,21 @@ static void test_auto_device_cannot(void **state)
 	auto_takes_iommufd(x);
 }
 
+/* whose file was handed in goes by that */
+static void test_auto_cdev_handed_in(void **state)
+{
+	struct fl_vfio_open how = automatic;
+	struct fix *x = *state;
+	char path[256];
+
+	fake_iommufd(&fake.devs[0], 0);
+	snprintf(path, sizeof(path), "%s/vfio/devices/vfio0", fake.roots.dev);
+	how.cdev_fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(how.cdev_fd >= 0);
+	assert_int_equal(fl_vfio_kernel_open(x->k, A, &how, &x->a), 0);
+	assert_string_equal(x->a->ops->name, "iommufd");
+}
+
 static void test_auto_no_group_node(void **state)
 {
 	struct fix *x = *state;
@@ -570,6 +588,7 @@ int main(void)
 		T(test_auto),
 		T(test_auto_without_patches),
 		T(test_auto_device_cannot),
+		T(test_auto_cdev_handed_in),
 		T(test_auto_no_group_node),
 		T(test_each_call_fails),
 	};

@@ -576,6 +576,29 @@ static void test_storm(void **state)
 	fake_unlock();
 }
 
+/* What a group's first request brings for all of it is no storm. */
+static void test_groups_are_no_storm(void **state)
+{
+	struct fix *x = *state;
+	uint64_t iova[16];
+	uint32_t perm[16];
+
+	start(x, 16);
+	for (unsigned round = 0; round < 6; round++) {
+		for (unsigned n = 0; n < PAGES; n += 16) {
+			for (unsigned i = 0; i < 16; i++) {
+				iova[i] = page(n + i);
+				perm[i] = READ;
+			}
+			fake_ask(&fake.devs[0], iova, perm, 16);
+			serve(x, round * (PAGES / 16) + n / 16 + 1);
+		}
+		assert_int_equal(fl_mem_revoke(x->area[0], 0, PAGES * PAGE), 0);
+	}
+	assert_int_equal(ask(x, page(PAGES), READ), INVALID);
+	assert_int_equal(stats(x).throttled, 0);
+}
+
 static unsigned answers_of(const struct fake_dev *d, uint32_t code, bool by_kernel)
 {
 	unsigned n = 0;
@@ -665,6 +688,26 @@ static void test_dirty_log(void **state)
 	assert_int_equal(fl_dma_dirty_stop(x->space), 0);
 }
 
+/* what was mapped goes, and its log with it */
+static void test_dirty_log_of_what_turns(void **state)
+{
+	struct fix *x = *state;
+	uint64_t bits[PAGES / 64];
+
+	fake.devs[0].can_log = true;
+	start(x, 1);
+	assert_int_equal(fl_dma_dirty_start(x->space), 0);
+	assert_int_equal(ask(x, page(71), WRITE), SUCCESS);
+	for (enum fl_residency to = FL_PINNED; to <= FL_LAZY; to++) {
+		assert_int_equal(fl_mem_convert(x->area[0], to), 0);
+		assert_int_equal(fl_dma_dirty_read(x->area[0], 0, PAGES * PAGE, PAGE, bits), 0);
+		assert_true(bits[71 / 64] >> (71 & 63) & 1);
+		assert_int_equal(fl_dma_dirty_read(x->area[0], 0, PAGES * PAGE, PAGE, bits), 0);
+		assert_int_equal(bits[71 / 64], 0);
+	}
+	assert_int_equal(fl_dma_dirty_stop(x->space), 0);
+}
+
 static void test_no_dirty_log_with_faults(void **state)
 {
 	struct fix *x = *state;
@@ -722,6 +765,24 @@ static void test_thread_under_everything(void **state)
 			assert_true(fake_answered(100 * (round + 1)));
 		}
 	}
+}
+
+/* An area that is mapped while the last device leaves makes one more. */
+static void test_thread_after_the_stop(void **state)
+{
+	struct fix *x = *state;
+	struct fl_vk_faults *f;
+	unsigned n;
+
+	open_a(x);
+	n = fake_objects();
+	assert_int_equal(fl_vk_faults_open(x->k->iommu, &f), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		fl_vk_faults_stop(f);
+		assert_int_equal(fl_vk_faults_thread(f), 0);
+	}
+	fl_vk_faults_close(f);
+	assert_int_equal(fake_objects(), n);
 }
 
 /* ---- undo ------------------------------------------------------------------------------- */
@@ -799,12 +860,15 @@ int main(void)
 		T(test_less_than_the_budget),
 		T(test_no_memory),
 		T(test_storm),
+		T(test_groups_are_no_storm),
 		T(test_leaves_with_requests),
 		T(test_closed_with_requests),
 		T(test_dirty_log),
+		T(test_dirty_log_of_what_turns),
 		T(test_no_dirty_log_with_faults),
 		T(test_undo_everywhere),
 		cmocka_unit_test_setup_teardown(test_thread, setup_thread, teardown),
+		cmocka_unit_test_setup_teardown(test_thread_after_the_stop, setup_thread, teardown),
 		cmocka_unit_test_setup_teardown(test_thread_under_everything, setup_thread,
 						teardown),
 	};
