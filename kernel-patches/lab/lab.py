@@ -56,7 +56,7 @@ def boot(name, *which):
     with open(os.path.join(ROOT, 'tests', 'vm', 'init.sh')) as f:
         archive = initramfs.build(os.path.join(fetch.CACHE, 'initramfs'), fetch.busybox(), f.read(),
                                   lane.kernel, lane.modules, [os.path.join(BUILD, p) for p in lane.programs])
-    there = vm.VM(machine, lane.qemu, lane.kernel, archive, BUILD, 24 * 3600)
+    there = vm.VM(machine, lane.qemu, lane.kernel, archive, BUILD, 24 * 3600, lane.patience)
     try:
         guest.Guest(there, lane, machine).prepare()
         print(f'{machine.name}: {machine.iommu}; ' + ', '.join(f'{n.model} {n.address}' for n in machine.nics))

@@ -79,7 +79,7 @@ class Runner:
                                   self.lane.kernel, self.lane.modules, programs)
         start = time.time()
         self.vm = vm.VM(self.machine, self.lane.qemu, self.lane.kernel, archive,
-                        self.args.build, VM_SECONDS * self.lane.patience)
+                        self.args.build, VM_SECONDS, self.lane.patience)
         self.report.line(f'   -- {self.machine.name}: {self.machine.iommu}; '
                          f'started in {time.time() - start:.1f} s')
         Guest(self.vm, self.lane, self.machine).prepare()

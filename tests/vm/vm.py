@@ -73,7 +73,8 @@ class Job:
 
     def wait(self, seconds):
         """exit status; GuestError if it does not end"""
-        rc, _ = self.vm.sh(f'i=0; while [ ! -s /tmp/{self.name}.rc ] && [ $i -lt {seconds * 10} ]; '
+        tries = seconds * 10 * self.vm.patience
+        rc, _ = self.vm.sh(f'i=0; while [ ! -s /tmp/{self.name}.rc ] && [ $i -lt {tries} ]; '
                            'do sleep 0.1; i=$((i+1)); done', seconds + 5)
         status = self.status()
         if rc or status is None:
@@ -82,21 +83,23 @@ class Job:
 
     def wait_for(self, pattern, seconds, after=0):
         """until its output has a line (behind so many) that matches, as grep -E has it"""
+        tries = seconds * 10 * self.vm.patience
         rc, _ = self.vm.sh(f'i=0; until tail -n +{after + 1} /tmp/{self.name}.out | '
                            f'grep -qE "{pattern}"; do '
                            f'[ -s /tmp/{self.name}.rc ] && exit 1; i=$((i+1)); '
-                           f'[ $i -gt {seconds * 10} ] && exit 1; sleep 0.1; done', seconds + 5)
+                           f'[ $i -gt {tries} ] && exit 1; sleep 0.1; done', seconds + 5)
         if rc:
             raise GuestError(f'{self.name}: no "{pattern}" within {seconds} s:\n{self.output()}')
 
 
 class VM:
-    def __init__(self, machine, qemu, kernel, initramfs, build=None, limit=300):
+    def __init__(self, machine, qemu, kernel, initramfs, build=None, limit=300, patience=1):
         self.machine, self.qemu, self.kernel = machine, qemu, kernel
+        self.patience = patience  # times that all of it may take longer
         self.dir = tempfile.mkdtemp(prefix='fl-vm-')
         self.build = build
-        self.deadline = time.monotonic() + limit
-        self.limit = limit
+        self.limit = limit * patience
+        self.deadline = time.monotonic() + self.limit
         self.count = 0
         self.wires = []
         self.log = ''
@@ -177,7 +180,7 @@ class VM:
         finally:
             shell.close()
             control.close()
-        self._answer(self.machine.boot)
+        self._answer(self.machine.boot * self.patience)
 
     def _said(self):
         text = ''
@@ -208,6 +211,7 @@ class VM:
     def sh(self, command, seconds=10):
         """(status, output) of a shell command; one that takes longer is killed: status 137"""
         self.count += 1
+        seconds *= self.patience
         text = base64.b64encode(f'exec 2>&1\n{command}'.encode()).decode()
         self.shell.sendall(f'{self.count} {seconds} {text}\n'.encode())
         return self._answer(seconds + 10)
