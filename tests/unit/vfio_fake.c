@@ -363,6 +363,7 @@ int __wrap_close(int fd)
 	struct fake_fd *f = fake_fd_of(fd), was;
 
 	if (f) {
+		fake_lock();
 		was = *f;
 		f->kind = FAKE_NONE;
 		if (was.kind == FAKE_DEV)
@@ -379,6 +380,7 @@ int __wrap_close(int fd)
 			fake_queue_closed(was.obj);
 		else if (fake.other_close)
 			fake.other_close(fd, was.name);
+		fake_unlock();
 	}
 	return __real_close(fd);
 }

@@ -549,9 +549,9 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_end(ap);
 	if (!f)
 		return __real_ioctl(fd, request, arg);
-	if (fake_fails())
-		return -1;
-	rc = answer(fd, f, request, arg);
+	fake_lock();
+	rc = fake_fails() ? -errno : answer(fd, f, request, arg);
+	fake_unlock();
 	if (rc >= 0)
 		return rc;
 	errno = -rc;
