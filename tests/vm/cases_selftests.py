@@ -73,11 +73,17 @@ def leak(g, model):
     """containers, mappings and processes come and go, and all that was theirs does"""
     command = fault_command(g, model)
     rounds = ROUNDS if g.lane.patience == 1 else 1  # where kmemleak counts, too, and once is enough for it
+    again = f'i=0; while [ $i -lt {rounds} ]; do {command} >/dev/null || exit 1; i=$((i+1)); done'
     with hugepages(g, 2):
         run(g, command, 60)
-        with leaks.counted(g, ROUNDS * 8):
-            g.vm.out(f'i=0; while [ $i -lt {rounds} ]; do {command} >/dev/null || exit 1; i=$((i+1)); done',
-                     60 * rounds * g.lane.patience)
+        for last in (False, False, True):  # a leak is there each time; what the kernel keeps for later is not
+            try:
+                with leaks.counted(g, ROUNDS * 8):
+                    g.vm.out(again, 60 * rounds * g.lane.patience)
+                return
+            except AssertionError:
+                if last:
+                    raise
 
 
 def replaced(g, model):
