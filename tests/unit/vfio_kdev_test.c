@@ -70,8 +70,9 @@ static int setup(void **state)
 	fake_setup();
 	x->f = fake_add(A, 5, "vfio-pci");
 	assert_int_equal(fl_ctx_create(&o, &x->ctx), 0);
-	assert_int_equal(fl_vfio_kernel_create(fl_ctx_space(x->ctx), false, &fake_log, &fake.roots, &x->k),
-			 0);
+	assert_int_equal(
+		fl_vfio_kernel_create(fl_ctx_space(x->ctx), false, &fake_log, &fake.roots, &x->k),
+		0);
 	s.arg = x->k;
 	assert_int_equal(fl_ctx_add_scheme(x->ctx, &s), 0);
 	*state = x;
