@@ -489,22 +489,28 @@ static uint64_t xstat(struct fl_port *p, const char *name)
 	return 0;
 }
 
-/* Offers `n` frames to a while nobody receives at b; returns how many went until none does. */
+/*
+ * Offers `n` frames to a while nobody receives at b; returns how many went until b's end had told
+ * the other to stop and no more did. A model that gets no CPU for a while has not stopped.
+ */
 static unsigned send_unheard(unsigned n, uint32_t seq)
 {
 	uint64_t last = fl_now_ns();
 	unsigned sent = 0;
 
-	while (sent < n && fl_now_ns() - last < 50 * MS) {
+	while (sent < n) {
 		struct fl_pkt *pkt = pair_frame(&pr, seq + sent, 1000);
+		uint64_t quiet = fl_now_ns() - last;
 
 		if (fl_tx_burst(fl_port_txq(pr.a, 0), &pkt, 1)) {
 			last = fl_now_ns();
 			sent++;
-		} else {
-			fl_pkt_free(pkt);
-			sched_yield();
+			continue;
 		}
+		fl_pkt_free(pkt);
+		if (quiet > 5000 * MS || (quiet > 50 * MS && xstat(pr.b, "tx_xoff_packets")))
+			break;
+		sched_yield();
 	}
 	return sent;
 }
