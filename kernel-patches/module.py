@@ -170,18 +170,13 @@ def main():
     ap.add_argument('--out', metavar='DIR', help='copy the modules there')
     ap.add_argument('--series', metavar='DIR', default=SERIES)
     args = ap.parse_args()
-    try:
-        folder = built(args.kernel or which(), args.series)
-        if args.out:
-            os.makedirs(args.out, exist_ok=True)
-            for module in glob.glob(f'{folder}/*.ko'):
-                shutil.copy(module, args.out)
-        print(args.out or folder)
-    except (fetch.Error, OSError, subprocess.CalledProcessError) as e:
-        sys.exit(f'modules: {e}')
-    except KeyboardInterrupt:
-        sys.exit('modules: interrupted')
+    folder = built(args.kernel or which(), args.series)
+    if args.out:
+        os.makedirs(args.out, exist_ok=True)
+        for module in glob.glob(f'{folder}/*.ko'):
+            shutil.copy(module, args.out)
+    print(args.out or folder)
 
 
 if __name__ == '__main__':
-    main()
+    fetch.command('modules', main)

@@ -10,8 +10,6 @@ import argparse
 import glob
 import os
 import shutil
-import subprocess
-import sys
 
 import module
 from module import fetch
@@ -94,13 +92,8 @@ def main():
     ap.add_argument('--series', metavar='DIR', default=module.SERIES)
     ap.add_argument('release', nargs='?', default='6.12', choices=TESTS)
     args = ap.parse_args()
-    try:
-        print(os.path.dirname(built(args.release, args.series)[0]))
-    except (fetch.Error, OSError, subprocess.CalledProcessError) as e:
-        sys.exit(f'selftests: {e}')
-    except KeyboardInterrupt:
-        sys.exit('selftests: interrupted')
+    print(os.path.dirname(built(args.release, args.series)[0]))
 
 
 if __name__ == '__main__':
-    main()
+    fetch.command('selftests', main)

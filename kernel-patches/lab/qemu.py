@@ -211,14 +211,9 @@ def built():
 def main():
     if len(sys.argv) > 1:
         sys.exit(__doc__)
-    try:
-        q = built()
-        print(shlex.join([*q.argv, *q.firmware]))
-    except (fetch.Error, OSError, subprocess.CalledProcessError) as e:
-        sys.exit(f'qemu: {e}')
-    except KeyboardInterrupt:
-        sys.exit('qemu: interrupted; run it again to go on with what is there')
+    q = built()
+    print(shlex.join([*q.argv, *q.firmware]))
 
 
 if __name__ == '__main__':
-    main()
+    fetch.command('qemu', main, '; run it again to go on with what is there')

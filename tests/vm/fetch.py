@@ -45,6 +45,16 @@ class Error(Exception):
     """says what is wrong and what to do"""
 
 
+def command(name, run, then=''):
+    """run(), of a program: what ends it early is said in a line"""
+    try:
+        run()
+    except (Error, OSError, subprocess.CalledProcessError) as e:
+        sys.exit(f'{name}: {e}')
+    except KeyboardInterrupt:
+        sys.exit(f'{name}: interrupted{then}')
+
+
 def digest(text):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -335,20 +345,15 @@ def main():
     ap.add_argument('what', choices=['qemu', 'kernel', 'busybox', 'source'])
     ap.add_argument('--refresh', action='store_true', help='ask the mirror for newer packages')
     args = ap.parse_args()
-    try:
-        if args.what == 'qemu':
-            print(shlex.join(qemu(args.refresh).argv))
-        elif args.what == 'kernel':
-            print(os.path.dirname(os.path.dirname(stock_kernel(refresh=args.refresh).image)))
-        elif args.what == 'busybox':
-            print(busybox(args.refresh))
-        else:
-            print(linux_source(refresh=args.refresh)[0])
-    except (Error, OSError, subprocess.CalledProcessError) as e:
-        sys.exit(f'fetch: {e}')
-    except KeyboardInterrupt:
-        sys.exit('fetch: interrupted; run it again to go on with what is there')
+    if args.what == 'qemu':
+        print(shlex.join(qemu(args.refresh).argv))
+    elif args.what == 'kernel':
+        print(os.path.dirname(os.path.dirname(stock_kernel(refresh=args.refresh).image)))
+    elif args.what == 'busybox':
+        print(busybox(args.refresh))
+    else:
+        print(linux_source(refresh=args.refresh)[0])
 
 
 if __name__ == '__main__':
-    main()
+    command('fetch', main, '; run it again to go on with what is there')

@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 
 import fetch
 
@@ -149,13 +148,8 @@ def main():
     args = ap.parse_args()
     patches = [f for f in args.files if f.endswith('.patch')]
     fragments = [f for f in args.files if f not in patches]
-    try:
-        print(os.path.dirname(built(args.series, fragments, patches, args.refresh).image))
-    except (fetch.Error, OSError, subprocess.CalledProcessError) as e:
-        sys.exit(f'kernel: {e}')
-    except KeyboardInterrupt:
-        sys.exit('kernel: interrupted')
+    print(os.path.dirname(built(args.series, fragments, patches, args.refresh).image))
 
 
 if __name__ == '__main__':
-    main()
+    fetch.command('kernel', main)
