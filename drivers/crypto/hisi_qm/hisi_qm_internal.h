@@ -47,9 +47,8 @@ struct fl_qm {
 	struct qm_ctx *sqc, *cqc; /* the device's tables */
 	struct qm_ctx *ctx;	  /* what mailboxes bring and take */
 
-	unsigned
-		drain_us; /* a queue may take so long to become empty: QM_DRAIN_US, less in tests */
-	bool mb_stuck;	  /* the last mailbox did not end */
+	unsigned drain_us;	/* for a queue to become empty: QM_DRAIN_US, less in tests */
+	bool mb_stuck;		/* the last mailbox did not end */
 	struct fl_qm_qp **qps;	/* of caps.qp_max */
 	struct fl_qm_qp *limbo; /* destroyed, but the device may still use their memory */
 
@@ -95,7 +94,7 @@ void fl_qm_say(const struct fl_qm *qm, enum fl_log_level level, const char *fmt,
 #define qm_err(qm, ...)	 fl_qm_say(qm, FL_LOG_ERR, __VA_ARGS__)
 #define qm_warn(qm, ...) fl_qm_say(qm, FL_LOG_WARN, __VA_ARGS__)
 #define qm_info(qm, ...) fl_qm_say(qm, FL_LOG_INFO, __VA_ARGS__)
-/** Sleeps a little, longer from call to call: us begins at 0. */
+/** Serves page requests and sleeps a little, longer from call to call: us begins at 0. */
 void fl_qm_nap(struct fl_qm *qm, unsigned *us);
 /** A command without a context. data: what it takes, then what it answers; NULL = nothing. */
 int fl_qm_mb(struct fl_qm *qm, unsigned cmd, bool read, uint16_t queue, uint64_t *data);
