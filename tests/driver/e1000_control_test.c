@@ -452,7 +452,7 @@ static void burst_wait(enum fl_irq_kind kind)
 	pair_up(&pr, &c);
 	t = fl_now_ns();
 	assert_int_equal(fl_rx_burst_wait(fl_port_rxq(pr.b, 0), got, 4, 1000, 50), 0);
-	assert_in_range(fl_now_ns() - t, 45 * MS, 1000 * MS);
+	assert_true(fl_now_ns() - t >= 45 * MS);
 	for (unsigned i = 0; i < 20; i++) {
 		pkt = pair_frame(&pr, i, 60);
 		pair_send(fl_port_txq(pr.a, 0), &pkt, 1);

@@ -3,7 +3,8 @@
 """Runs lanes of cases in guests: QEMU without KVM, a kernel, busybox and our programs.
 
 A lane is a kernel and a list of machines, a machine a list of cases; README.md here says more.
-Every case is a line: its name, ok, FAIL or skip with the reason, and seconds. The last line is
+Every case is a line: its name, ok, FAIL or skip with the reason, and seconds. One that fails is tried once
+more in a new guest, unless the guest's kernel complained. The last line is
 "N passed, N failed, N skipped"; the exit status is 1 when something failed or nothing ran.
 """
 import argparse
@@ -26,6 +27,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 HERE = os.path.dirname(os.path.abspath(__file__))
 CASE_SECONDS = 90
 VM_SECONDS = 900
+
+
+class Complaint(AssertionError):
+    """of the guest's kernel: it stands, whatever a second look would give"""
 
 
 class Report:
@@ -104,7 +109,7 @@ class Runner:
             after = g.state()
             bad = klog.bad_lines(self.vm.kernel_log(), g.expected)
             if bad:
-                raise AssertionError('the kernel said:\n' + '\n'.join(bad))
+                raise Complaint('the kernel said:\n' + '\n'.join(bad))
             if before != after:
                 raise AssertionError(f'not left as it was:\n{before}\n-- now:\n{after}')
             return 'ok', '', g.rows
@@ -136,6 +141,9 @@ class Runner:
                 self.report.progress(case.name)
                 start = time.time()
                 result, why, rows = self.attempt(case)
+                if result == 'FAIL' and not (self.args.once or why.startswith('Complaint')):
+                    self.report.line(f'   unsteady, tried once more: {case.name}: {why.splitlines()[0]}')
+                    result, why, rows = self.attempt(case)
                 self.report.case(case.name, result, why, time.time() - start)
                 for r in rows:
                     if r.get('table') == 'cost':
@@ -158,6 +166,7 @@ def main():
     ap.add_argument('--warm', action='store_true',
                     help='only exit with 0 if what the lanes take minutes to make is in the cache')
     ap.add_argument('--due', action='store_true', help='the same, or if it has changed since they last ran')
+    ap.add_argument('--once', action='store_true', help='a case that fails is not tried again')
     args = ap.parse_args()
     for name in args.lanes:
         if name not in lanes.LANES:
