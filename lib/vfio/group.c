@@ -211,22 +211,32 @@ static int join_any(struct fl_vk_dev *d, int group_fd, bool faults, struct fl_vk
 	return rc;
 }
 
-/* Whether it would fault in a container of its own, and there is another where it would not. */
-static bool better_alone(struct fl_vk_dev *d, int group_fd)
+/*
+ * Whether it would fault in a container of its own: 1 or 0; negative: none can be had to see that,
+ * or there is none to share. Who cannot fault is let into none of those that do, not even for a
+ * try: lazy memory that is mapped or let go meanwhile would be refused.
+ */
+static int faults_alone(struct fl_vk_dev *d, int group_fd)
 {
 	const struct fl_vk_ctnr *c = d->k->containers;
-	int fd, given = d->how.container_fd;
-	bool better;
+	int fd = d->how.container_fd, faults;
+	char *path = NULL;
 
-	while (c && (c->faults || c->noiommu != d->pci.noiommu))
+	while (c && c->noiommu)
 		c = c->next;
-	if (!c || !fl_vk_ctnr_knows_faults(d, c->fd))
-		return false;
-	fd = given >= 0 ? given : open_container(d);
-	better = fd >= 0 && fl_vk_ctnr_would_fault(d, fd, group_fd);
-	if (fd >= 0 && given < 0)
+	if (!c)
+		return -ENOENT;
+	if (!fl_vk_ctnr_knows_faults(d, c->fd))
+		return 0;
+	if (fd < 0)
+		fd = open_quietly(d, "vfio", &path);
+	free(path);
+	if (fd < 0)
+		return fd;
+	faults = fl_vk_ctnr_would_fault(d, fd, group_fd);
+	if (fd != d->how.container_fd)
 		close(fd);
-	return better;
+	return faults;
 }
 
 /*
@@ -235,11 +245,12 @@ static bool better_alone(struct fl_vk_dev *d, int group_fd)
  */
 static int join(struct fl_vk_dev *d, int group_fd, struct fl_vk_ctnr **out)
 {
+	const int faults = faults_alone(d, group_fd);
 	struct fl_vfio_kernel *k = d->k;
 	int rc, fd;
 
-	rc = d->how.no_faults ? -EAGAIN : join_any(d, group_fd, true, out);
-	if (rc == -EAGAIN && !better_alone(d, group_fd))
+	rc = faults ? join_any(d, group_fd, true, out) : -EAGAIN;
+	if (rc == -EAGAIN && faults <= 0)
 		rc = join_any(d, group_fd, false, out);
 	if (rc != -EAGAIN)
 		return rc;

@@ -148,6 +148,7 @@ struct fake {
 	uint32_t fault_op, fault_skip; /* such an operation fails with fault_errno, after so many */
 	int fault_errno;
 	uint32_t short_stats;  /* so many bytes of an answer to STATS are missing */
+	unsigned spoiled;      /* so often a group made a container READY no more */
 	bool no_irq_remapping; /* and allow_unsafe_interrupts off */
 	bool lax_windows;      /* a group is let in though a mapping is outside its windows */
 	uint64_t page_sizes;

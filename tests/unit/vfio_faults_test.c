@@ -366,7 +366,6 @@ static void test_two_that_fault(void **state)
 	assert_ptr_equal(of_group(5), of_group(6));
 }
 
-/* With something that faults the kernel refuses it, without it takes it in and is READY no more. */
 static void one_that_cannot_joins(struct fix *x)
 {
 	assert_int_equal(open_dev(x, B, &x->b), 0);
@@ -384,7 +383,7 @@ static void one_that_cannot_joins(struct fix *x)
 	assert_int_equal(fake_log_lines("error ") + fake_log_lines("warning "), 0);
 }
 
-static void test_one_that_cannot_is_refused(void **state)
+static void test_one_that_cannot(void **state)
 {
 	struct fix *x = *state;
 
@@ -394,13 +393,43 @@ static void test_one_that_cannot_is_refused(void **state)
 	one_that_cannot_joins(x);
 }
 
-static void test_one_that_cannot_is_put_out(void **state)
+/* Nobody who maps lazy memory at that moment is refused: it is tried elsewhere. */
+static void test_one_that_cannot_spoils_none(void **state)
 {
 	struct fix *x = *state;
 
 	add(B, 6, false);
 	open_a(x);
 	one_that_cannot_joins(x);
+	assert_int_equal(fake.spoiled, 0);
+}
+
+/* Where no other can be had it is tried in the one there is, and put out. */
+static void tried_without_another(struct fix *x, unsigned spoiled)
+{
+	struct fl_vfio_dev *c;
+
+	add(B, 6, false);
+	add(C, 7, false);
+	open_a(x);
+	if (!spoiled)
+		assert_int_equal(map_lazy(x, 0), 0); /* which the kernel keeps it out for */
+	assert_int_equal(open_dev(x, C, &c), 0);
+	fake_remove("dev/vfio/vfio");
+	one_that_cannot_joins(x);
+	assert_int_equal(fake.spoiled, spoiled);
+	assert_ptr_equal(of_group(6), of_group(7));
+	close_dev(&c);
+}
+
+static void test_tried_and_refused(void **state)
+{
+	tried_without_another(*state, 0);
+}
+
+static void test_tried_and_put_out(void **state)
+{
+	tried_without_another(*state, 1);
 }
 
 static void test_one_that_can_comes_later(void **state)
@@ -581,8 +610,10 @@ int main(void)
 		T(test_capability_cut_short),
 		T(test_stats_cut_short),
 		T(test_two_that_fault),
-		T(test_one_that_cannot_is_refused),
-		T(test_one_that_cannot_is_put_out),
+		T(test_one_that_cannot),
+		T(test_one_that_cannot_spoils_none),
+		T(test_tried_and_refused),
+		T(test_tried_and_put_out),
 		T(test_one_that_can_comes_later),
 		T(test_told_not_to),
 		T(test_auto),
