@@ -85,10 +85,16 @@ def keep(tree, folder):
     shutil.rmtree(tree)
 
 
-def recipe(texts):
+def compiled(patch):
+    """what of a patch a kernel is built of: not its words, nor documentation and tests"""
+    diffs = re.split(r'(?m)^diff --git ', patch)[1:]
+    return ''.join(d for d in diffs if not d.startswith(('a/Documentation/', 'a/tools/')))
+
+
+def recipe(fragment, patches):
     """(compiler, what tells this build from others)"""
     compiler = run('/', 'gcc', '-dumpfullversion').strip()
-    return compiler, fetch.digest('\0'.join([compiler, *texts]))
+    return compiler, fetch.digest('\0'.join([compiler, fragment, *map(compiled, patches)]))
 
 
 def read(paths):
@@ -101,7 +107,7 @@ def read(paths):
 
 def key_of(fragments, patches=()):
     """what tells the kernel from others of its series"""
-    return recipe([''.join(read(fragments)), *read(patches)])[1]
+    return recipe(''.join(read(fragments)), read(patches))[1]
 
 
 def is_built(series, fragments, patches=()):
@@ -111,8 +117,8 @@ def is_built(series, fragments, patches=()):
 
 def built(series, fragments, patches=(), refresh=False):
     """Kernel of the newest linux-source of this series with these patches"""
-    texts = [''.join(read(fragments)), *read(patches)]
-    compiler, key = recipe(texts)
+    fragment, texts = ''.join(read(fragments)), read(patches)
+    compiler, key = recipe(fragment, texts)
 
     def plan():
         missing = [t for t in TOOLS if not shutil.which(t)]
@@ -128,9 +134,9 @@ def built(series, fragments, patches=(), refresh=False):
             # some Kconfig and Makefile of it is read; patches may be for any of it
             less = [] if patches else ['--exclude=Documentation/*/*']
             run(tree, 'tar', '-xJf', tarball, '--strip-components=1', *less)
-            for text in texts[1:]:
+            for text in texts:
                 run(tree, 'patch', '-p1', '-s', '-N', input=text)
-            configure(tree, texts[0])
+            configure(tree, fragment)
             compile_all(tree)
             keep(tree, folder)
         return f'{fetch.digest(version)[:8]}-{key}', fill
