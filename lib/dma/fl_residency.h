@@ -97,6 +97,8 @@ FL_API FL_MUST int fl_mem_revoke(struct fl_dma_area *a, uint64_t off, uint64_t l
 /**
  * Makes a range resident and keeps it: no eviction, and -EBUSY to who would discard it. Nests: as
  * many unpins as pins. The memory itself is not locked but where a domain pins what it maps.
+ * Errors of the latter: -EINVAL (not all of it is pinned), or what a domain said: the pin is gone
+ * here, and that domain keeps the range until the area is unmapped.
  */
 FL_API FL_MUST int fl_mem_pin(struct fl_dma_area *a, uint64_t off, uint64_t len);
 FL_API FL_MUST int fl_mem_unpin(struct fl_dma_area *a, uint64_t off, uint64_t len);

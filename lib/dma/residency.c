@@ -323,12 +323,13 @@ int fl_mem_unpin(struct fl_dma_area *pub, uint64_t off, uint64_t len)
 
 	if (rc)
 		return leave(a, rc);
-	rc = drop_pin(a, off, len);
-	if (rc == -EINVAL)
+	if (!fl_pins_all(&a->pins, off, len)) {
 		fl_err(pub->space->log, "dma",
 		       "range 0x%" PRIx64 " + 0x%" PRIx64 " of the area %p is not pinned", off, len,
 		       (void *)pub->va);
-	return leave(a, rc);
+		return leave(a, -EINVAL);
+	}
+	return leave(a, drop_pin(a, off, len));
 }
 
 /* ---- taking back ---------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "dma_internal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool resolves(const struct fl_dma_domain *d)
@@ -24,16 +25,11 @@ bool fl_resolved_only(const struct fl_dma_space *s)
 }
 
 /* What an operation answered; one that is gone is none that refuses. */
-static int said(struct fl_dma_domain *d, const struct fl_dma_mapping *m, const char *what, int rc)
+static int said(struct fl_dma_domain *d, const struct fl_dma_mapping *m, const char *what,
+		const char *why, int rc)
 {
-	struct fl_mem_usage u;
-	char why[192] = "";
-
 	if (rc >= 0)
 		return 0;
-	if (rc == -ENOMEM && d->pins && !fl_mem_usage(&u))
-		fl_lock_text(why, sizeof(why), m->len, fl_lock_used(&u, d->pins_apart),
-			     u.memlock_limit);
 	if (rc != -ENODEV)
 		fl_err(d->space->log, "dma",
 		       "%s: IOVA 0x%" PRIx64 " + 0x%" PRIx64 " cannot be %s: %s%s%s", d->ops->name,
@@ -63,7 +59,7 @@ int fl_resolved_prefault(struct fl_area *a, uint64_t off, uint64_t len, enum fl_
 	m.prot = how == FL_PREFAULT_READ ? FL_DMA_READ : m.prot;
 	for (struct fl_dma_domain *d = a->pub.space->domains; d && !rc; d = d->next)
 		if (resolves(d))
-			rc = said(d, &m, "brought in",
+			rc = said(d, &m, "brought in", "",
 				  d->ops->prefault(d->arg, &m, how == FL_PREFAULT_NO_FAULT));
 	return rc;
 }
@@ -75,20 +71,40 @@ int fl_resolved_revoke(struct fl_area *a, uint64_t off, uint64_t len)
 
 	for (struct fl_dma_domain *d = a->pub.space->domains; d; d = d->next)
 		if (resolves(d)) {
-			int one = said(d, &m, "taken back", d->ops->revoke(d->arg, m.iova, len));
+			int one =
+				said(d, &m, "taken back", "", d->ops->revoke(d->arg, m.iova, len));
 
 			rc = rc ? rc : one;
 		}
 	return rc;
 }
 
+/* Why a range could not be pinned, or what follows where it could not be let go. */
+static void hold_why(const struct fl_dma_domain *d, uint64_t len, bool on, int rc, char *buf,
+		     size_t size)
+{
+	struct fl_mem_usage u;
+
+	if (!on)
+		snprintf(buf, size, "it stays pinned there until the area is unmapped%s",
+			 rc == -EOPNOTSUPP ? ", as a device there takes no recoverable faults"
+					   : "");
+	else if (rc == -ENOMEM && d->pins && !fl_mem_usage(&u))
+		fl_lock_text(buf, size, len, fl_lock_used(&u, d->pins_apart), u.memlock_limit);
+}
+
 static int hold(struct fl_dma_domain *d, struct fl_area *a, uint64_t off, uint64_t len, bool on)
 {
 	const struct fl_dma_mapping m = range_of(a, off, len);
+	char why[192] = "";
+	int rc;
 
-	return resolves(d) ? said(d, &m, on ? "pinned" : "let go",
-				  d->ops->hold(d->arg, m.iova, len, on))
-			   : 0;
+	if (!resolves(d))
+		return 0;
+	rc = d->ops->hold(d->arg, m.iova, len, on);
+	if (rc < 0)
+		hold_why(d, len, on, rc, why, sizeof(why));
+	return said(d, &m, on ? "pinned" : "let go", why, rc);
 }
 
 /* What of the range no pin keeps. */

@@ -124,8 +124,39 @@ static void test_pin_refused(void **state)
 	assert_int_equal(fl_mem_pin(r.a, 0, PAGE), 0);
 	r.d.hold = (struct fault){ .at = 1, .times = 1, .rc = -EIO };
 	assert_int_equal(fl_mem_unpin(r.a, 0, PAGE), -EIO);
-	assert_said("cannot be let go");
+	assert_said("cannot be let go: Input/output error; it stays pinned there");
 	assert_int_equal(area_stats(r.a).pinned_bytes, 0);
+	rig_down(&r);
+}
+
+/* The log blames neither the caller nor a limit for what is another's doing. */
+static void test_unpin_refused(void **state)
+{
+	static const struct {
+		int rc;
+		const char *said;
+	} t[] = { { -EINVAL, "Invalid argument; it stays pinned there until" },
+		  { -ENOMEM, "Cannot allocate memory; it stays pinned there until" },
+		  { -EOPNOTSUPP, "is unmapped, as a device there takes no recoverable faults" } };
+	struct rig r;
+
+	kernel_up(&r, 8 * PAGE, NULL);
+	for (size_t i = 0; i < FL_ARRAY_SIZE(t); i++) {
+		assert_int_equal(fl_mem_pin(r.a, 0, PAGE), 0);
+		r.d.hold = (struct fault){ .at = 1, .times = 1, .rc = t[i].rc };
+		all_msgs[0] = 0;
+		assert_int_equal(fl_mem_unpin(r.a, 0, PAGE), t[i].rc);
+		assert_null(strstr(all_msgs, "is not pinned"));
+		assert_null(strstr(all_msgs, "locked"));
+		assert_said(t[i].said);
+	}
+	assert_int_equal(fl_mem_unpin(r.a, 0, PAGE), -EINVAL);
+	assert_said("is not pinned");
+	/* nor is bringing in what locks memory */
+	r.d.prefault = (struct fault){ .at = 1, .times = 1, .rc = -ENOMEM };
+	assert_int_equal(fl_mem_prefault(r.a, 0, PAGE, FL_PREFAULT_WRITE), -ENOMEM);
+	assert_null(strstr(all_msgs, "locked"));
+	assert_said("cannot be brought in: Cannot allocate memory");
 	rig_down(&r);
 }
 
@@ -383,6 +414,7 @@ int main(void)
 		cmocka_unit_test(test_prefault),
 		cmocka_unit_test(test_pins),
 		cmocka_unit_test(test_pin_refused),
+		cmocka_unit_test(test_unpin_refused),
 		cmocka_unit_test(test_discard),
 		cmocka_unit_test(test_convert),
 		cmocka_unit_test(test_convert_pinned),
