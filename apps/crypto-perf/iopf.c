@@ -52,7 +52,7 @@ struct iopf {
 
 struct sample {
 	double v[CP_IOPF_VALUES];
-	uint64_t faults, latency[FL_FAULT_BUCKETS], latency_ns;
+	uint64_t latency[FL_FAULT_BUCKETS], latency_ns;
 };
 
 /* ---- buffers -------------------------------------------------------------------------- */
@@ -192,7 +192,6 @@ static void count(const struct buffer b[2], struct sample *s)
 		s->v[CP_IOPF_PAGES] += (double)(n.mapped_bytes / PAGE);
 		s->v[CP_IOPF_FAULTS] += (double)n.faults;
 		s->v[CP_IOPF_MISSES] += (double)n.misses;
-		s->faults += n.faults;
 		s->latency_ns += n.latency_ns;
 		for (unsigned k = 0; k < FL_FAULT_BUCKETS; k++)
 			s->latency[k] += n.latency[k];
@@ -284,7 +283,7 @@ static double percentile(const uint64_t h[FL_FAULT_BUCKETS], uint64_t sum, doubl
 static void sum_up(const struct iopf *f, const struct sample *s, unsigned n,
 		   struct cp_iopf_row *row)
 {
-	uint64_t latency[FL_FAULT_BUCKETS] = { 0 }, faults = 0, ns = 0;
+	uint64_t latency[FL_FAULT_BUCKETS] = { 0 }, answers = 0, ns = 0;
 	double v[CP_IOPF_ROUNDS];
 
 	for (unsigned k = 0; k < CP_IOPF_VALUES; k++) {
@@ -294,18 +293,19 @@ static void sum_up(const struct iopf *f, const struct sample *s, unsigned n,
 		row->v[k] = v[n / 2];
 	}
 	for (unsigned i = 0; i < n; i++) {
-		faults += s[i * CP_IOPF_COLUMNS].faults;
 		ns += s[i * CP_IOPF_COLUMNS].latency_ns;
-		for (unsigned k = 0; k < FL_FAULT_BUCKETS; k++)
+		for (unsigned k = 0; k < FL_FAULT_BUCKETS; k++) {
 			latency[k] += s[i * CP_IOPF_COLUMNS].latency[k];
+			answers += s[i * CP_IOPF_COLUMNS].latency[k];
+		}
 	}
 	row->size = f->size;
 	row->times = f->times;
 	row->rounds = n;
 	row->gbit_per_s = (double)f->size * f->times * 8 / row->v[CP_IOPF_US] / 1e3;
-	row->p50_us = percentile(latency, faults, 0.50);
-	row->p99_us = percentile(latency, faults, 0.99);
-	row->mean_us = faults ? (double)ns / 1e3 / (double)faults : 0;
+	row->p50_us = percentile(latency, answers, 0.50);
+	row->p99_us = percentile(latency, answers, 0.99);
+	row->mean_us = answers ? (double)ns / 1e3 / (double)answers : 0;
 }
 
 /** Which run this is; for the progress bar and for messages. */

@@ -130,9 +130,14 @@ static void print_latency(struct json_object *s)
 {
 	struct json_object *hist = json_object_object_get(s, "latency");
 	size_t n = json_object_is_type(hist, json_type_array) ? json_object_array_length(hist) : 0;
+	uint64_t answers = 0;
 
+	for (size_t i = 0; i < n; i++)
+		answers += json_object_get_uint64(json_object_array_get_idx(hist, i));
+	if (!answers)
+		return;
 	printf("  latency    %.1f us on average;",
-	       (double)num(s, "latency_ns") / 1e3 / (double)num(s, "faults"));
+	       (double)num(s, "latency_ns") / 1e3 / (double)answers);
 	for (size_t i = 0; i < n; i++) {
 		uint64_t v = json_object_get_uint64(json_object_array_get_idx(hist, i));
 
@@ -173,8 +178,7 @@ static void print_space(struct json_object *s)
 	       " outside, %" PRIu64 " permission, %" PRIu64 " no memory, %" PRIu64 " too fast\n",
 	       num(s, "faults"), num(s, "fault_pages"), num(s, "invalid"), num(s, "denied"),
 	       num(s, "failed"), num(s, "throttled"));
-	if (num(s, "faults"))
-		print_latency(s);
+	print_latency(s);
 	printf("  given back %" PRIu64 " invalidations, %" PRIu64 " discards; %" PRIu64
 	       " pages brought in before use\n",
 	       num(s, "invalidations"), num(s, "discards"), num(s, "prefault_pages"));

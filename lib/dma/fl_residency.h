@@ -143,7 +143,12 @@ struct fl_residency_stats {
 	uint64_t invalidations, discards;
 	/** pages by fl_mem_prefault() */
 	uint64_t prefault_pages;
-	/** from the arrival of a request to its answer, and the same in all, ns */
+	/**
+	 * What answers took, and all of that in ns. An answer is a request's, or where the kernel
+	 * resolves that of a group which a device wants answered at once, and there of what was
+	 * refused within an area too. So the mean is latency_ns by the sum of latency[], which need
+	 * not be `faults`.
+	 */
 	uint64_t latency[FL_FAULT_BUCKETS], latency_ns;
 };
 

@@ -96,6 +96,13 @@ static struct fake_map *map_at(struct fake_ctnr *c, uint64_t iova)
 	return NULL;
 }
 
+/* A request's answer, whatever it is. */
+static void took(struct fake_map *m)
+{
+	m->st.latency[3]++;
+	m->st.latency_ns += 10000;
+}
+
 bool fake_touch(struct fake_ctnr *c, uint64_t iova, bool write)
 {
 	struct fake_map *m = map_at(c, iova);
@@ -109,6 +116,7 @@ bool fake_touch(struct fake_ctnr *c, uint64_t iova, bool write)
 	if (write && !(m->flags & VFIO_DMA_MAP_FLAG_WRITE)) {
 		m->st.faults++;
 		m->st.denied++;
+		took(m);
 		return false;
 	}
 	bit = 1ull << (iova - m->iova) / 4096;
@@ -118,8 +126,7 @@ bool fake_touch(struct fake_ctnr *c, uint64_t iova, bool write)
 	m->st.upgrades += write && m->reach & bit && !(m->write & bit);
 	m->st.pages += reach(m, bit, write);
 	m->dirty |= c->dirty_on && write ? bit : 0;
-	m->st.latency[3]++;
-	m->st.latency_ns += 10000;
+	took(m);
 	return true;
 }
 

@@ -328,6 +328,28 @@ static void test_capability_cut_short(void **state)
 	assert_false(x->a->faults);
 }
 
+/* What is refused within an area is no fault that was resolved, and took its time. */
+static void test_latency_of_answers(void **state)
+{
+	struct fl_mem_opts mo = { .kind = FL_MEM_ANON, .node = -1, .log = &fake_log };
+	struct fl_dma_opts o = { .residency = FL_LAZY, .prot = FL_DMA_READ };
+	struct fix *x = *state;
+	struct fl_residency_stats st;
+
+	open_a(x);
+	assert_int_equal(fl_mem_alloc(PAGES * PAGE, &mo, &x->mem[0]), 0);
+	assert_int_equal(fl_dma_map(x->space, x->mem[0], &o, &x->area[0]), 0);
+	assert_true(fake_touch(&fake.ctnrs[0], x->area[0]->iova.v, false));
+	assert_false(fake_touch(&fake.ctnrs[0], x->area[0]->iova.v, true));
+	assert_false(fake_touch(&fake.ctnrs[0], 1ull << 38, true)); /* in no area: not counted */
+	fl_dma_residency_stats(x->space, &st);
+	assert_int_equal(st.faults, 1);
+	assert_int_equal(st.denied, 1);
+	assert_int_equal(st.invalid, 1);
+	assert_int_equal(st.latency[3], 2);
+	assert_int_equal(st.latency_ns, 20000);
+}
+
 static void test_stats_cut_short(void **state)
 {
 	struct fix *x = *state;
@@ -609,6 +631,7 @@ int main(void)
 		T(test_operations_missing),
 		T(test_capability_cut_short),
 		T(test_stats_cut_short),
+		T(test_latency_of_answers),
 		T(test_two_that_fault),
 		T(test_one_that_cannot),
 		T(test_one_that_cannot_spoils_none),

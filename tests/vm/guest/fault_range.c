@@ -39,12 +39,23 @@ static struct fl_residency_stats all(struct rig *r)
 	return s;
 }
 
+static uint64_t answers(const struct fl_residency_stats *s)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < FL_FAULT_BUCKETS; i++)
+		n += s->latency[i];
+	return n;
+}
+
 static void tell_faults(const char *what, const struct fl_residency_stats *s)
 {
+	const uint64_t n = answers(s);
+
 	printf("%s: %" PRIu64 " faults, %" PRIu64 " pages, %" PRIu64 " spurious, %" PRIu64
 	       " upgrades, %" PRIu64 " evictions, %" PRIu64 " us each\n",
 	       what, s->faults, s->fault_pages, s->spurious, s->upgrades, s->evictions,
-	       s->faults ? s->latency_ns / s->faults / 1000 : 0);
+	       n ? s->latency_ns / n / 1000 : 0);
 }
 
 /* ---- fresh memory ------------------------------------------------------------------------------
@@ -173,11 +184,7 @@ static void both_at_once(struct rig *r, const struct args *a)
 
 static void check_latencies(const struct fl_residency_stats *s)
 {
-	uint64_t n = 0;
-
-	for (unsigned i = 0; i < FL_FAULT_BUCKETS; i++)
-		n += s->latency[i];
-	must("faults by their latency", (int64_t)n, (int64_t)s->faults);
+	must("faults by their latency", (int64_t)answers(s), (int64_t)s->faults);
 	between("ns waited", s->latency_ns, s->faults, UINT64_MAX);
 }
 
