@@ -4,7 +4,7 @@
  * does not cut one in two), while users ask area by area. So what was read stands with each area,
  * in pages of the granule that the space had when the log was started, until the user has read it.
  *
- * Under the space's lock, but for the three calls of fl_dma.h.
+ * Under the space's lock, but for the four calls of fl_dma.h.
  */
 #include "dma_internal.h"
 
@@ -222,6 +222,19 @@ static int collect(struct fl_dma_space *s, struct fl_area *a)
 	for (struct fl_dma_domain *d = s->domains; d && !rc; d = d->next)
 		rc = collect_one(d, r);
 	return rc;
+}
+
+void fl_dma_dirty_save(struct fl_dma_space *s)
+{
+	struct fl_run r;
+
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; s->dirty_page && i < s->by_iova.n; i = r.last + 1) {
+		r = fl_run_of(s, i);
+		if (collect(s, s->by_iova.v[i].area))
+			fl_dirty_lost(s, r);
+	}
+	pthread_mutex_unlock(&s->lock);
 }
 
 static int read_part(struct fl_dma_space *s, struct fl_area *a, uint64_t off, uint64_t len,

@@ -311,6 +311,13 @@ FL_API FL_MUST int fl_dma_dirty_stop(struct fl_dma_space *s);
 FL_API FL_MUST int fl_dma_dirty_read(struct fl_dma_area *a, uint64_t off, uint64_t len,
 				     uint64_t page, uint64_t *bitmap);
 
+/**
+ * For transports, with none of their locks held: a part of a domain that keeps a log of its own (an
+ * IOMMU's page table) is about to go, and no device writes through it any more. What it has is kept
+ * for who reads the log next. Nothing to do where no log runs.
+ */
+FL_API void fl_dma_dirty_save(struct fl_dma_space *s);
+
 /* ---- asking --------------------------------------------------------------------------- */
 
 /**

@@ -93,8 +93,11 @@ static void uncount(struct fl_vk_dev *d)
 	pthread_mutex_unlock(&a->lock);
 	d->hwpt = NULL;
 	d->ioas = NULL;
-	if (h && !h->users)
-		fl_vk_hwpt_free(h);
+	if (!h || h->users)
+		return;
+	if (a->domain)
+		fl_dma_dirty_save(d->k->space); /* its log goes with it */
+	fl_vk_hwpt_free(h);
 }
 
 void fl_vk_pt_detach(struct fl_vk_dev *d)

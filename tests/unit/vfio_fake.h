@@ -29,7 +29,8 @@
 struct fake_map {
 	uint64_t iova, len, va;
 	uint32_t flags;
-	uint64_t dirty; /* bit a page of the first 64 */
+	uint64_t dirty;	     /* bit a page of the first 64 */
+	uint32_t dirty_hwpt; /* whose log has these; 0 = every one's */
 	/* that faults, or did: bit a page of no more than 64, and what is counted */
 	bool faults;
 	uint64_t reach, write, held;

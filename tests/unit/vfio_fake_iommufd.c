@@ -261,7 +261,8 @@ static int get_dirty(const struct fl_abi_get_dirty *req)
 	for (unsigned i = 0; i < h->ioas->nmaps; i++) {
 		struct fake_map *m = &h->ioas->maps[i];
 
-		if (m->iova < req->iova || m->iova + m->len > req->iova + req->length)
+		if (m->iova < req->iova || m->iova + m->len > req->iova + req->length ||
+		    (m->dirty_hwpt && m->dirty_hwpt != h->id))
 			continue;
 		for (unsigned n = 0; n < 64; n++) {
 			uint64_t at = (m->iova + n * 4096 - req->iova) / req->page_size;

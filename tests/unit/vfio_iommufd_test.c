@@ -642,6 +642,38 @@ static void test_dirty_log_of_two(void **state)
 	assert_int_equal(fake.devs[0].hwpt->dirty_on + fake.devs[1].hwpt->dirty_on, 1);
 }
 
+/* The last device of a page table leaves: what it wrote is read later all the same. */
+static void test_dirty_log_of_who_leaves(void **state)
+{
+	struct fix *x = *state;
+	uint64_t bits[2];
+
+	fake.devs[0].can_log = add(B, 6, 1)->can_log = true;
+	fake_group(6)->tag = 1;
+	open_a(x);
+	assert_int_equal(open_dev(x, B, &x->b), 0);
+	assert_int_equal(map_at(x, 0, 16 * PAGE, MIB, 0), 0);
+	assert_int_equal(map_at(x, 1, 16 * PAGE, 2 * MIB, 0), 0);
+	assert_int_equal(fl_dma_dirty_start(x->space), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		fake.ioases[0].maps[i].dirty = 0x8005;
+		fake.ioases[0].maps[i].dirty_hwpt = fake.devs[1].hwpt->id;
+	}
+	/* one of them cannot be read: all of that may have been written to */
+	fake.fail_errno = EIO;
+	fake.fail_at = fake.calls + 4; /* after DETACH, and two that read the first */
+	close_dev(&x->b);
+	fake.fail_at = 0;
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(fl_dma_dirty_read(x->area[i], 0, 16 * PAGE, PAGE, &bits[i]), 0);
+	assert_int_equal(bits[0], 0x8005);
+	assert_int_equal(bits[1], 0xffff);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(fl_dma_dirty_read(x->area[i], 0, 16 * PAGE, PAGE, &bits[i]), 0);
+	assert_int_equal(bits[0] | bits[1], 0);
+	assert_int_equal(fl_dma_dirty_stop(x->space), 0);
+}
+
 static void test_no_dirty_log(void **state)
 {
 	struct fix *x = *state;
@@ -791,6 +823,7 @@ int main(void)
 		T(test_dirty_log),
 		T(test_dirty_log_starts_meanwhile),
 		T(test_dirty_log_of_two),
+		T(test_dirty_log_of_who_leaves),
 		T(test_no_dirty_log),
 		T(test_hostile_ranges),
 		T(test_undo_everywhere),
