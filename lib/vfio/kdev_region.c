@@ -120,6 +120,9 @@ int fl_vk_region_mmap(struct fl_vfio_dev *dev, unsigned index, uint64_t off, uin
 		err = -errno;
 	else
 		*out = va;
+	/* by it a child of fork() would keep the device busy */
+	if (!err)
+		(void)madvise(va, len, MADV_DONTFORK);
 	fl_vk_let(d);
 	if (err)
 		fl_err(dev->log, "vfio",

@@ -136,6 +136,8 @@ static int map_region(struct fl_vu *u, const struct fl_vu_region *r, uint64_t of
 		fl_err(u->dev.log, "vfio-user", "mmap of a region's fd: %s", strerror(-err));
 		return err == -ENODEV ? -EPROTO : err;
 	}
+	/* by it a child of fork() would keep the device's memory */
+	(void)madvise(va, len, MADV_DONTFORK);
 	*out = va;
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Regions, interrupts and resets of a device of the kernel's, on one made up (vfio_fake.h). */
+#include "fork_rig.h"
 #include "vfio_fake.h"
 
 #include <fcntl.h>
@@ -439,6 +440,7 @@ static void test_access(void **state)
 	*(volatile uint32_t *)va = v;
 	assert_int_equal(ops->region_read(x->d, 0, 0x1000, &w, 4), 0);
 	assert_int_equal(w, v);
+	assert_false(child_has(va));
 	assert_int_equal(munmap(va, 0x1000), 0);
 
 	/* less than asked for is an error, wherever it ends */

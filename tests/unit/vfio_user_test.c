@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "fork_rig.h"
 #include "vfio_internal.h"
 
 #define TIMEOUT_MS 400u
@@ -634,6 +635,7 @@ static void test_mmap(void **state)
 	assert_int_equal(pwrite(f->p->bar_file, &v, 4, FILE_OFF + SHARED_OFF + 8), 4);
 	assert_int_equal(f->d->ops->region_mmap(f->d, 0, SHARED_OFF, 0x1000, &p), 0);
 	assert_int_equal(*(uint32_t *)((char *)p + 8), v);
+	assert_false(child_has(p));
 	munmap(p, 0x1000);
 	assert_int_equal(f->d->ops->region_mmap(f->d, 2, 0, 64, &p), -EOPNOTSUPP);
 	assert_int_equal(f->d->ops->region_mmap(f->d, 0, 0, BAR_SIZE + 1, &p), -EINVAL);
