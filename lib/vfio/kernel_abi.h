@@ -69,6 +69,7 @@ enum {
 #define FL_VFIO_FAULT_WRITE    2u
 #define FL_VFIO_FAULT_NO_FAULT 4u
 
+/** what an operation has no use for is 0 */
 struct fl_abi_fault {
 	uint32_t argsz, flags, op, value;
 	uint64_t iova, size;

@@ -239,14 +239,14 @@ int fake_fault_ioctl(struct fake_ctnr *c, void *arg)
 	if (f->op == FL_VFIO_FAULT_STATS)
 		return get_stats(c, f);
 	if (f->op == FL_VFIO_FAULT_AROUND) {
-		if (f->value > 512 || f->value & (f->value - 1) || f->iova || f->size)
+		if (f->value > 512 || f->value & (f->value - 1) || f->iova || f->size || f->data)
 			return -EINVAL;
 		c->around = f->value;
 		return 0;
 	}
-	if (!f->size || (f->iova | f->size) % 4096 || (f->op != FL_VFIO_FAULT_PREFAULT && f->flags))
+	if (!f->size || (f->iova | f->size) % 4096 || f->value || f->data ||
+	    (f->op != FL_VFIO_FAULT_PREFAULT && f->flags))
 		return -EINVAL;
-	f->data = 0;
 	for (uint64_t at = f->iova; at < f->iova + f->size;) {
 		const struct fake_map *m = map_at(c, at);
 
