@@ -25,7 +25,7 @@ EXACT = ['pinned', 'nr_iommu_pages', 'nr_mlock']
 MEMORY = 2048  # pages: what the kernel may need more of in the meantime, whatever is done
 # of these anything in the kernel may have taken some
 NOISE = re.compile(r'slab:(?:buffer_head|dentry|.*inode.*|radix_tree_node|xfs_.*|ext4_.*|jbd2_.*|lsm_.*|kernfs_.*|'
-                   r'filp|vm_area_struct|vmap_area|shared_policy_node|anon_vma.*|maple_node|files_cache|.*pid.*|signal_cache|sighand_cache|'
+                   r'filp|vm_area_struct|vma_lock|vmap_area|shared_policy_node|anon_vma.*|maple_node|files_cache|.*pid.*|signal_cache|sighand_cache|'
                    r'task_struct|cred.*|proc_.*|seq_file|names_cache|fs_cache|skbuff.*|sock.*|UNIX|nsproxy|bio.*|'
                    r'kmalloc-(?:rnd-\d+-)?(?:8|16|32|64|96|128|192|256|512))$')
 
