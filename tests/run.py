@@ -46,7 +46,7 @@ LANES = [
 # of tests/vm/run.py: in this order
 VM_LANES = ['stock', 'vfio-user', 'events', 'crypto', 'iommufd', 'fault-type1', 'fault-iommufd', 'series', 'lockdep',
             'density']
-VM_LAB_LANES = ['fault-iommufd', 'series', 'lockdep']   # when they are due: see lanes.py
+VM_LAB_LANES = ['fault-iommufd', 'series', 'lockdep']   # unless they are left out: see lanes.py
 VM_MORE_LANES = ['events', *VM_LAB_LANES]               # only when all are asked for
 VM_FIGURES = ['density']                                # only by name, as make lab does
 # what a lane builds first, some minutes: by default it runs only if that is there
@@ -155,9 +155,14 @@ def lane(name, env, _, suites, building, once, nice):
     return passed, failed, skipped
 
 
-def is_so(name, what):
-    """'--warm': nothing that takes minutes is to be made first; '--due': warm, or no longer as it was"""
-    return subprocess.run(['tests/vm/run.py', name, what], cwd=ROOT).returncode == 0
+def why_left_out(names, all_of_them):
+    """{vm lane: reason} of those that would take minutes to prepare, or, of all lanes, say so themselves"""
+    if all_of_them:
+        said = subprocess.run(['tests/vm/run.py', '--left-out', *VM_LAB_LANES], cwd=ROOT, capture_output=True,
+                              text=True).stdout.splitlines()
+        return {n: f'{why}: make lab-{n}' for n, why in zip(VM_LAB_LANES, said) if why}
+    return {n: 'what it runs on is not in the cache yet: make test-vm' for n in names if n in VM_FIRST
+            and subprocess.run(['tests/vm/run.py', n, '--warm'], cwd=ROOT).returncode}
 
 
 class Guests:
@@ -208,15 +213,12 @@ def chosen(args):
     if args.lanes:
         return here, guest_lanes, 0
     guest_lanes = [n for n in guest_lanes if n not in VM_FIGURES]
-    if args.all:
-        cold = [n for n in VM_LAB_LANES if not is_so(n, '--due')]
-    else:
+    if not args.all:
         guest_lanes = [n for n in guest_lanes if n not in VM_MORE_LANES]
-        cold = [n for n in guest_lanes if n in VM_FIRST and not is_so(n, '--warm')]
-    for name in cold:
-        print(f'   skipped lane vm-{name}: what it runs on is not in the cache yet: '
-              f'make {"lab" if name in VM_LAB_LANES else "test-vm"}')
-    return here, [n for n in guest_lanes if n not in cold], len(cold)
+    without = why_left_out(guest_lanes, args.all)
+    for name, why in without.items():
+        print(f'   skipped lane vm-{name}: {why}')
+    return here, [n for n in guest_lanes if n not in without], len(without)
 
 
 def main():

@@ -76,7 +76,7 @@ class Lane:
     modules: list = field(default_factory=lambda: MODULES)
     programs: list = field(default_factory=lambda: PROGRAMS)
     find_programs: object = list     # paths of what else goes into the guest
-    due: object = lambda: True       # whether a run of everything has it
+    left_out: object = str           # why a run of everything has it not: '' = it has
     patience: int = 1                # times that its cases may take longer than others
     kernel: object = None
     qemu: object = None
@@ -408,28 +408,31 @@ def patched_kernel():
     return k._replace(modules=[*k.modules, module.built(k.version)])
 
 
+def built_for(name):
+    return kernel.built(*BUILDS[name])
+
+
 def last(name):
-    """the file that says what a lane ran on last"""
+    """the file that says on what kernel a lane passed last"""
     return os.path.join(fetch.CACHE, 'lab', name)
 
 
-def built_for(name):
-    k = kernel.built(*BUILDS[name])
-    os.makedirs(os.path.dirname(last(name)), exist_ok=True)
-    with open(last(name), 'w') as f:
-        f.write(kernel.key_of(*BUILDS[name][1:]))
-    return k
+def passed(name):
+    """the lane did, as a whole"""
+    if name in BUILDS:
+        os.makedirs(os.path.dirname(last(name)), exist_ok=True)
+        with open(last(name), 'w') as f:
+            f.write(kernel.key_of(*BUILDS[name][1:]))
 
 
-def is_due(name):
-    """its kernel is there; or one was, and its patches or options are others now"""
-    if kernel.is_built(*BUILDS[name]):
-        return True
+def why_left_out(name):
+    """of a run of everything: what never ran here, and lockdep, which takes a quarter of an hour, if it passed"""
     try:
         with open(last(name)) as f:
-            return f.read() != kernel.key_of(*BUILDS[name][1:])
+            same = f.read() == kernel.key_of(*BUILDS[name][1:])
     except FileNotFoundError:
-        return False
+        return '' if kernel.is_built(*BUILDS[name]) else 'its kernel is not in the cache'
+    return 'it passed on this kernel' if same and name == 'lockdep' else ''
 
 
 def fault_lanes():
@@ -441,7 +444,7 @@ def fault_lanes():
     def built(name, backend, **more):
         return lane(name, backend, lambda: built_for(name),
                     lambda: qemu.is_built() and kernel.is_built(*BUILDS[name]),
-                    due=lambda: is_due(name), **more)
+                    left_out=lambda: why_left_out(name), **more)
 
     return {'fault-type1': lane('fault-type1', 'container', patched_kernel, qemu.is_built),
             'fault-iommufd': built('fault-iommufd', 'iommufd'),
