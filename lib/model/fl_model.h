@@ -166,6 +166,8 @@ enum fl_model_pr_state {
  */
 FL_API FL_MUST int fl_model_page_request(struct fl_model *m, fl_iova_t iova, uint64_t len,
 					 unsigned prot, fl_model_pr_t *pr);
+/** The page that a request is for, which tells whether one that is made again has got further. */
+FL_API fl_iova_t fl_model_page_iova(struct fl_model *m, fl_model_pr_t pr);
 /** Looks at a request; any answer but FL_PR_WAITING is given once and frees it. */
 FL_API enum fl_model_pr_state fl_model_page_state(struct fl_model *m, fl_model_pr_t pr);
 /** The work is given up; an answer that still comes is dropped. */

@@ -281,6 +281,13 @@ int fl_model_page_request(struct fl_model *m, fl_iova_t iova, uint64_t len, unsi
 	return 0;
 }
 
+fl_iova_t fl_model_page_iova(struct fl_model *m, fl_model_pr_t pr)
+{
+	const struct fl_page_req *r = find(&m->pages, pr);
+
+	return fl_iova(r ? r->iova : 0);
+}
+
 enum fl_model_pr_state fl_model_page_state(struct fl_model *m, fl_model_pr_t pr)
 {
 	struct fl_page_req *r = find(&m->pages, pr);

@@ -148,7 +148,7 @@ enum secm_op {
 
 /** A page request of a job. */
 struct secm_ask {
-	uint64_t page;
+	uint64_t page;	  /* its address: of all that was missing the first */
 	fl_model_pr_t pr; /* 0 = answered */
 	uint8_t prot;
 };

@@ -29,7 +29,7 @@ uint8_t fl_secm_miss(const struct secm_env *env, struct secm_job *j, uint64_t io
 	r = fl_model_page_request(env->m, fl_iova(iova), len, prot, &a->pr);
 	if (r)
 		return r == -EAGAIN ? SECM_NO_MEMORY : SECM_FAULT;
-	a->page = iova / SECM_PAGE;
+	a->page = fl_model_page_iova(env->m, a->pr).v;
 	a->prot = (uint8_t)prot;
 	j->repeats |= asked_before(j, a->page, prot);
 	j->nask++;

@@ -400,6 +400,27 @@ static void memory_by_message(void **state)
 	}
 }
 
+/* A page a fault: the device asks as often as it has pages, and gets on each time. */
+static void many_pages_by_message(void **state)
+{
+	const struct fl_residency_opts one_page = { .fault_around = 1 };
+	const uint32_t len = 1 << 20;
+	struct sec t;
+
+	for (unsigned k = 0; k < 2; k++) {
+		open_sec(&t, devices[k], false);
+		if (ANON)
+			without_a_file(&t);
+		assert_int_equal(fl_dma_residency_set(fl_ctx_space(t.ctx), &one_page), 0);
+		fill(t.in.va, len, k);
+		one(&t, set_op(&t, 0, &t.in, 0, &t.out, 0, len), FL_OP_OK);
+		check_bytes(t.ops[0], t.in.va, t.out.va);
+		assert_int_equal(stats(&t.in).fault_pages, len / PAGE);
+		assert_int_equal(stats(&t.out).fault_pages, len / PAGE);
+		close_sec(&t);
+	}
+}
+
 /* ---- who waits, and who does not ------------------------------------------------------------ */
 
 static void others_go_on(void **state)
@@ -922,6 +943,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(untouched_then_in_place),
 		cmocka_unit_test(segments_of_several_areas),
 		cmocka_unit_test(memory_by_message),
+		cmocka_unit_test(many_pages_by_message),
 		cmocka_unit_test(others_go_on),
 		cmocka_unit_test(fault_queue_full),
 		cmocka_unit_test(answer_lost_and_late),
