@@ -588,29 +588,8 @@ static void end_life(struct fix *x)
 
 static void test_each_call_fails(void **state)
 {
-	struct fix *x = *state;
-	unsigned calls, before, passed = 0;
-
 	add(B, 6, false);
-	assert_int_equal(whole_life(x), 0);
-	end_life(x);
-	before = fake_fds();
-	calls = fake.calls;
-	for (unsigned n = 1; n <= calls; n++) {
-		fake.calls = 0;
-		fake.fail_at = n;
-		fake.fail_errno = EIO;
-		passed += whole_life(x) == 0;
-		fake.fail_at = 0;
-		end_life(x);
-		assert_int_equal(fake_maps(), 0);
-		assert_int_equal(fake_containers(), 0);
-		assert_int_equal(fake_fds(), before);
-		assert_int_equal(fake_locked(), 0);
-		fake.log[0] = 0;
-	}
-	print_message("%u calls, %u of them may fail without an error\n", calls, passed);
-	assert_true(calls > 60 && passed < calls / 2);
+	rig_fail_each(*state, whole_life, end_life, EIO);
 }
 
 int main(void)

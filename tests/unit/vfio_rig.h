@@ -104,4 +104,67 @@ static inline int map(struct fix *x, unsigned i, uint64_t len)
 	return map_at(x, i, len, 0, 0);
 }
 
+/* ---- undo ----------------------------------------------------------------------------- */
+
+/* Two devices, A and B, an area between and behind, a release. */
+static inline int rig_live(struct fix *x)
+{
+	int rc = open_dev(x, A, &x->a);
+
+	if (!rc)
+		rc = map(x, 1, PAGE);
+	if (!rc)
+		rc = open_dev(x, B, &x->b);
+	if (!rc)
+		rc = map(x, 2, PAGE);
+	if (!rc)
+		x->a->ops->release(x->a);
+	if (!rc)
+		rc = x->a->ops->reattach(x->a);
+	return rc;
+}
+
+static inline void rig_end(struct fix *x)
+{
+	for (unsigned i = 1; i < 3; i++)
+		if (x->area[i])
+			assert_int_equal(unmap(x, i), 0);
+	close_dev(&x->a);
+	close_dev(&x->b);
+}
+
+/* A life goes well, and then once for each of its calls, which fails: nothing is ever left. */
+static inline void rig_fail_each(struct fix *x, int (*live)(struct fix *),
+				 void (*end)(struct fix *), int err)
+{
+	unsigned before, calls, passed = 0;
+
+	fake.calls = 0;
+	assert_int_equal(live(x), 0);
+	calls = fake.calls;
+	end(x);
+	before = fake_fds();
+	for (unsigned n = 1; n <= calls; n++) {
+		fake.calls = 0;
+		fake.fail_at = n;
+		fake.fail_errno = err;
+		/* what is said only, as that a group does not leave its container, is no error */
+		passed += live(x) == 0;
+		fake.fail_at = 0;
+		end(x);
+		assert_int_equal(fake_maps(), 0);
+		assert_int_equal(fake_containers(), 0);
+		assert_int_equal(fake_objects(), 0);
+		assert_int_equal(fake_locked(), 0);
+		assert_int_equal(fake_fds(), before);
+		for (unsigned g = 0; g < FAKE_GROUPS; g++)
+			assert_int_equal(fake.groups[g].fd, 0);
+		for (unsigned i = 0; i < fake.ndevs; i++)
+			assert_int_equal(fake.devs[i].devid, 0);
+		fake.log[0] = 0;
+	}
+	print_message("%u calls, %u of them may fail without an error\n", calls, passed);
+	assert_true(calls > 40 && passed < calls / 3);
+}
+
 #endif
