@@ -151,8 +151,9 @@ class VM:
                 # hot-plug as hardware does it, by the port's own interrupt
                 '-global', 'ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off',
                 '-kernel', self.kernel.image, '-initrd', initramfs, '-append',
+                # QEMU's TSC is one for all processors; a starved guest doubts it, and falls back to ticks, which stop.
                 # a lane that wants the kernel to test its crypto turns it on
-                f'console=ttyS0 loglevel=5 panic=-1 no_timer_check cryptomgr.notests=1 {m.append}']
+                'console=ttyS0 loglevel=5 panic=-1 no_timer_check tsc=reliable cryptomgr.notests=1 ' + m.append]
         for i in range(m.nodes):
             args += ['-object', f'memory-backend-ram,id=node{i},size={m.memory // m.nodes}M',
                      '-numa', f'node,nodeid={i},memdev=node{i}']
