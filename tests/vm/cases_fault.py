@@ -122,8 +122,19 @@ def killed(g):
     tried(g, 'kill -9 while page requests wait', '3 times')
 
 
+def held_back(g):
+    expect_no_retry(g)
+    case(g, 'held-back')
+
+
+def expect_no_retry(g):
+    """what a userfaultfd holds back is not waited for, of which CONFIG_DEBUG_VM tells, whoever asks so"""
+    g.expect_report(r'FAULT_FLAG_ALLOW_RETRY missing(?s:.*)handle_userfault')
+
+
 def killed_held_back(g):
     """what it waits for would never come: another process has the userfaultfd, and sleeps"""
+    expect_no_retry(g)
     with nothing_kept(g):
         job = g.spawn(f'vm-fault held-back-for-ever {g.uri(sec(g))}')
         job.wait_for('^pending', 20)
@@ -136,8 +147,10 @@ def killed_held_back(g):
 
 
 def unplugged(g):
-    """by the button of its slot, and plugged in again"""
+    """by the button of its slot, and plugged in again; the last of a guest, as lockdep knows of locks that pciehp
+    takes in either order, says so once, and is silent from then on"""
     device = sec(g)
+    g.expect_report(r'pciehp/\d+ is trying to acquire lock:\n.*ctrl->reset_lock.*pciehp_unconfigure_device')
     with nothing_kept(g):
         job = g.spawn(f'vm-fault leave {g.uri(device)}')
         job.wait_for('^pending', 20)

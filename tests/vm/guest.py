@@ -25,7 +25,7 @@ class Skip(Exception):
 class Guest:
     def __init__(self, vm, lane, machine):
         self.vm, self.lane, self.machine = vm, lane, machine
-        self.expected = []  # what the kernel may say, as regular expressions
+        self.expected, self.expected_reports = [], []  # what the kernel may say, as regular expressions
         self.rows = []
         self.jobs = []
 
@@ -143,6 +143,11 @@ class Guest:
     def expect_log(self, pattern):
         re.compile(pattern)
         self.expected.append(pattern)
+
+    def expect_report(self, pattern):
+        """the kernel's checks of itself tell of this, with a trace"""
+        re.compile(pattern)
+        self.expected_reports.append(pattern)
 
     def tried(self, what, nics, interrupt='', packets=''):
         """a row of the table in doc/vfio.md"""

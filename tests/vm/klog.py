@@ -10,6 +10,12 @@ BAD = re.compile(
     r'nobody cared|refcount_t|ubsan|use-after-free|segfault|traps:|page allocation failure)')
 
 
-def bad_lines(text, expected=()):
-    """lines that speak of trouble; `expected`: regular expressions of what this case brings about"""
+# said at length, from a heading to the end of a trace
+REPORT = re.compile(r'^[^\n]*(?:WARNING: possible circular|FAULT_FLAG_ALLOW_RETRY missing).*?</TASK>$', re.M | re.S)
+
+
+def bad_lines(text, expected=(), reports=()):
+    """lines that speak of trouble, but for what this case brings about; regular expressions of such lines, and
+    of whole reports"""
+    text = REPORT.sub(lambda m: '' if any(re.search(r, m[0]) for r in reports) else m[0], text)
     return [line for line in text.splitlines() if BAD.search(line) and not any(re.search(e, line) for e in expected)]

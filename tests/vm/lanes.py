@@ -333,15 +333,15 @@ def fault_data(by_kernel):
 
     with_files = [Case(f'fault: {n}, of a disk', fault.of_a_disk, (n,))
                   for n in (['file-hole', 'file-cut', 'drop-caches'] if by_kernel else [])]
-    held_back = [Case('fault: memory that somebody holds back', fault.case, ('held-back',)),
+    held_back = [Case('fault: memory that somebody holds back', fault.held_back),
                  Case('fault: kill -9 while memory is held back', fault.killed_held_back)]
     return [Case('fault: 256 MiB that nobody touched, as an ordinary user', fault.cold), *each(OF_RANGES),
             *each([*OF_MEMORY, *(BY_NOTIFIER if by_kernel else BY_US)]),
             *each(['pageout'], fault.swapped), *each(['hugetlb'], fault.huge), *with_files, *each(OF_LIFE),
             *(held_back if by_kernel else []),
             Case('fault: kill -9 while page requests wait', fault.killed),
-            Case('fault: hot-unplug while page requests wait', fault.unplugged),
-            *each(['beside', *(['one-container', 'old-container'] if by_kernel else [])], fault.second)]
+            *each(['beside', *(['one-container', 'old-container'] if by_kernel else [])], fault.second),
+            Case('fault: hot-unplug while page requests wait', fault.unplugged)]
 
 
 def fault_cases(by_kernel=True):

@@ -107,7 +107,7 @@ class Runner:
             case.run(g)
             g.stop_all()
             after = g.state()
-            bad = klog.bad_lines(self.vm.kernel_log(), g.expected)
+            bad = klog.bad_lines(self.vm.kernel_log(), g.expected, g.expected_reports)
             if bad:
                 raise Complaint('the kernel said:\n' + '\n'.join(bad))
             if before != after:
@@ -142,7 +142,8 @@ class Runner:
                 start = time.time()
                 result, why, rows = self.attempt(case)
                 if result == 'FAIL' and not (self.args.once or why.startswith('Complaint')):
-                    self.report.line(f'   unsteady, tried once more: {case.name}: {why.splitlines()[0]}')
+                    said = '; '.join(line.strip() for line in why.splitlines()[:6])
+                    self.report.line(f'   unsteady, tried once more: {case.name}: {said}')
                     result, why, rows = self.attempt(case)
                 self.report.case(case.name, result, why, time.time() - start)
                 for r in rows:
