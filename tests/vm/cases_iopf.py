@@ -2,6 +2,7 @@
 """What faulting in costs, by who resolves: fl-crypto-perf --ptest iopf on a SEC that faults, and how many
 of its faults each column needs. Time is stored, never judged: build/vm/iopf-RESOLVER.json, for
 tests/bench/iopf_plot.py. With FL_FIGURES in the environment it takes minutes, and all that a page shows."""
+import contextlib
 import json
 import os
 import time
@@ -15,6 +16,17 @@ RESOLVER = {'container': 'kernel', 'iommufd': 'iommufd'}
 QUICK = [(MIB, '1,10', 3)]
 FULL = [(MIB, '1,100,1000', 5), (10 * MIB, '1,100', 5), (10 * MIB, '1000', 1)]
 FULL_SECONDS = 1500
+
+
+@contextlib.contextmanager
+def nodes_left_alone(g):
+    """NUMA balancing takes all pages away each second to see who uses them, and devices lose them, too"""
+    knob = '/proc/sys/kernel/numa_balancing'
+    before = g.vm.out(f'[ ! -e {knob} ] || {{ cat {knob}; echo 0 >{knob}; }}')
+    try:
+        yield
+    finally:
+        g.vm.out(f'[ ! -e {knob} ] || echo {before} >{knob}')
 
 
 def measured(g, size, times, rounds, seconds):
@@ -42,8 +54,9 @@ def columns(g):
     if full:
         g.vm.deadline = time.monotonic() + FULL_SECONDS
     rows = []
-    for how in FULL if full else QUICK:
-        rows += measured(g, *how, FULL_SECONDS if full else 80)
+    with nodes_left_alone(g):
+        for how in FULL if full else QUICK:
+            rows += measured(g, *how, FULL_SECONDS if full else 80)
     resolver = RESOLVER[g.backend]
     for size, times in dict.fromkeys((r['message_bytes'], r['times']) for r in rows):
         judge([r for r in rows if (r['message_bytes'], r['times']) == (size, times)], resolver)

@@ -299,11 +299,12 @@ BUILDS = {'fault-iommufd': ('7.2', [fragment('faults')], []),
           'lockdep': ('6.12', [fragment('faults'), fragment('selftests'), fragment('lockdep')], SERIES)}
 
 
-def faulting(name='faults', stage=2, memory=1024, disks=(2048, 64), nics=True, append=''):
+def faulting(name='faults', stage=2, memory=1024, disks=(2048, 64), nics=True, append='', atc=1024):
     """two SEC2 that fault in, each behind a port, one NIC that cannot, and a port to plug into"""
     first = ',x-flts=on' if stage == 1 else ''
+    options = {'atc': atc}
     return Machine(f'{name}-stage{stage}', f'VT-d with page requests, stage {stage}',
-                   [Endpoint(SEC, 'rp1', '0000:01:00.0'), Endpoint(SEC, 'rp2', '0000:02:00.0'),
+                   [Endpoint(SEC, 'rp1', '0000:01:00.0', options), Endpoint(SEC, 'rp2', '0000:02:00.0', options),
                     *([Nic('e1000e', 2)] if nics else [])],
                    ['intel-iommu,intremap=on,device-iotlb=on,aw-bits=48,x-scalable-mode=on,'
                     f'x-pasid-mode=on,x-pri=on{first}',
@@ -381,7 +382,7 @@ def own_tests(name):
              'iopf': Case('cost: faults of one page, of 512, adaptive, and prefetch', iopf.columns)}
     which = {'fault-type1': ['replaced', 'vfio_fault', 'leak', 'iopf'], 'fault-iommufd': ['vfio', 'iopf'],
              'series': ['vfio_fault', 'vfio', 'iopf'], 'lockdep': ['vfio_fault', 'leak', 'vfio']}
-    plan = [(faulting('own', disks=()), [*(cases[c] for c in which[name]), *answered_wrongly(name)])]
+    plan = [(faulting('own', disks=(), atc=8192), [*(cases[c] for c in which[name]), *answered_wrongly(name)])]
     if name == 'series':    # nothing of it is changed, and a kernel that watches itself takes many minutes for it
         plan.append((Machine('own-mock', 'none', memory=1024, append=''),
                      [Case("kernel's own tests: iommufd", selftest.iommufd, ('iommufd', 80)),
