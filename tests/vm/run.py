@@ -77,6 +77,16 @@ class Runner:
         if self.misses > 1:
             raise vm.GuestError('not tried again: two guests in a row did not start')
         self.misses += 1
+        self.start()
+        bad = klog.bad_lines(self.vm.out('dmesg', 20))
+        if bad and not self.args.once:  # nothing of ours runs yet; the first case judges the next one
+            self.report.line(f'   unsteady, booted once more: {"; ".join(bad[:3])}')
+            self.shut()
+            self.start()
+        Guest(self.vm, self.lane, self.machine).prepare()
+        self.misses = 0
+
+    def start(self):
         programs = [os.path.join(self.args.build, p) for p in self.lane.programs]
         with open(os.path.join(HERE, 'init.sh')) as f:
             init = f.read()
@@ -87,8 +97,6 @@ class Runner:
                         self.args.build, VM_SECONDS, self.lane.patience)
         self.report.line(f'   -- {self.machine.name}: {self.machine.iommu}; '
                          f'started in {time.time() - start:.1f} s')
-        Guest(self.vm, self.lane, self.machine).prepare()
-        self.misses = 0
 
     def shut(self):
         if self.vm:
