@@ -109,6 +109,12 @@ def all_well(g):
     fault(g, 'both-at-once')
 
 
+def let_go(g):
+    """what it had open is closed by the kernel, which may go on for some ms after its end"""
+    g.vm.out(f'for n in {g.nodes(sec(g))}; do i=0; until (exec 9<>$n) 2>/dev/null; do '
+             'usleep 10000; i=$((i+1)); [ $i -lt 500 ] || exit 1; done; done', 20)
+
+
 def killed(g):
     """with page requests of its device under way"""
     with nothing_kept(g):
@@ -118,6 +124,7 @@ def killed(g):
             g.vm.out('usleep 30000')
             job.kill(9)
             same(job.wait(20), 137, 'exit status')
+            let_go(g)
             all_well(g)
     tried(g, 'kill -9 while page requests wait', '3 times')
 
@@ -142,6 +149,7 @@ def killed_held_back(g):
         holder = re.search(r'^pending (\d+)', job.output(), re.M)[1]
         job.kill(9)
         same(job.wait(20), 137, 'exit status')
+        let_go(g)
         all_well(g)
         g.vm.out(f'kill -9 {holder}')
     tried(g, 'kill -9 while pages wait for a userfaultfd that nobody answers', 'ends at once')
