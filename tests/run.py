@@ -48,7 +48,7 @@ VM_LANES = ['stock', 'vfio-user', 'events', 'crypto', 'iommufd', 'fault-type1', 
             'density']
 VM_LAB_LANES = ['fault-iommufd', 'series', 'lockdep']   # unless they are left out: see lanes.py
 VM_MORE_LANES = ['events', *VM_LAB_LANES]               # only when all are asked for
-VM_FIGURES = ['density']                                # only by name, as make lab does
+VM_FIGURES = ['density']                                # only by name, as make lab-density does
 # what a lane builds first, some minutes: by default it runs only if that is there
 VM_KERNEL = ['tests/vm/kernel.py', '6.12', 'config/kernel/lanes.config']
 VM_FIRST = {'crypto': VM_KERNEL, 'iommufd': VM_KERNEL, 'fault-type1': ['kernel-patches/lab/qemu.py'],
@@ -182,8 +182,8 @@ class Guests:
         with contextlib.suppress(IndexError):
             while name := self.todo.popleft():
                 proc = subprocess.Popen(['timeout', '-k', '10', str(VM_SECONDS), 'tests/vm/run.py', name,
-                                         '--build', 'build-test/gcc', *self.options], cwd=ROOT,
-                                        stdin=subprocess.DEVNULL,
+                                         '--build', 'build-test/gcc', *self.options],
+                                        cwd=ROOT, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
                 for line in proc.stdout:
                     self.said[name].put(line)

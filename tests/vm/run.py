@@ -29,6 +29,10 @@ CASE_SECONDS = 90
 VM_SECONDS = 900
 
 
+# what a guest's kernel says that only gets too little CPU, or loses a timer
+STARVED = [r'INFO: rcu_', r'Call Trace:', r'\? lockdep_']
+
+
 class Complaint(AssertionError):
     """of the guest's kernel: it stands, whatever a second look would give"""
 
@@ -127,12 +131,15 @@ class Runner:
             why = f'{type(e).__name__}: {e}'
             if not isinstance(e, AssertionError):
                 why += '\n' + ''.join(traceback.format_tb(e.__traceback__)[-3:])
-            return 'FAIL', why + self.last_words(g), g.rows if g else []
+            said, log = self.last_words(g)
+            if g and klog.bad_lines(log, [*g.expected, *STARVED], g.expected_reports):
+                why = f'Complaint: {why}'
+            return 'FAIL', f'{why}{said}\n-- kernel log:\n' + '\n'.join(log.splitlines()[-25:]), g.rows if g else []
 
     def last_words(self, g):
         """what programs and the kernel said, and the end of the guest: the next case gets a new one"""
         if not self.vm:
-            return ''
+            return '', ''
         said = text = ''
         try:
             said = g.jobs_said() if g else ''
@@ -141,7 +148,7 @@ class Runner:
             pass
         console = self.vm.close()
         self.vm = None
-        return said + '\n-- kernel log:\n' + '\n'.join((text or console).splitlines()[-25:])
+        return said, text or console
 
     def run(self, cases):
         try:
@@ -149,7 +156,7 @@ class Runner:
                 self.report.progress(case.name)
                 start = time.time()
                 result, why, rows = self.attempt(case)
-                if result == 'FAIL' and not (self.args.once or why.startswith('Complaint')):
+                if result == 'FAIL' and not (self.args.once or why.startswith('Complaint:')):
                     said = '; '.join(line.strip() for line in why.splitlines()[:6])
                     self.report.line(f'   unsteady, tried once more: {case.name}: {said}')
                     result, why, rows = self.attempt(case)
